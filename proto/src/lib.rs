@@ -1,0 +1,1 @@
+//! The wire of jstorrent-io-daemon: bytes in, values out. No socket, file, thread or clock.
