@@ -1,5 +1,14 @@
 //! The daemon: see ARCHITECTURE.md for the map.
 
 pub mod buffer;
+pub mod config;
+pub mod exit;
 pub mod ids;
+pub mod logging;
+pub mod oneline;
+pub mod ready;
+pub mod redacted;
+mod run;
 pub mod time;
+
+pub use run::run;
