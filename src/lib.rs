@@ -6,6 +6,8 @@ pub mod exit;
 pub mod ids;
 pub mod logging;
 pub mod oneline;
+pub mod platform;
+pub mod reactor;
 pub mod ready;
 pub mod redacted;
 mod run;
