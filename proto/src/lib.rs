@@ -1,14 +1,25 @@
 //! The wire of jstorrent-io-daemon: bytes in, values out. No socket, file, thread or clock.
 
+mod binary;
+mod codec;
+mod framing;
+mod json;
+
 pub mod admission;
 pub mod body;
 pub mod content_type;
+pub mod digest;
+pub mod envelope;
+pub mod errno;
 pub mod error;
+pub mod feature;
+pub mod field;
 pub mod frame;
-mod framing;
 pub mod http_date;
 pub mod limits;
+pub mod message;
 pub mod mime;
+pub mod op;
 pub mod path;
 pub mod percent;
 pub mod precondition;

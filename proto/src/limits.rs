@@ -69,6 +69,8 @@ pub const STREAM_ORPHAN_MS_MAX: u64 = 60_000;
 pub const WS_MESSAGE_BYTES_MAX: usize = 64 * MIB;
 /// A WebSocket message before authentication (close 1009 beyond).
 pub const WS_MESSAGE_BYTES_MAX_UNAUTHENTICATED: usize = 4 * KIB;
+/// A text field of a JSON message (malformed beyond): what is unescaped is copied, and no text of the protocol is longer.
+pub const JSON_TEXT_BYTES_MAX: usize = 64 * KIB;
 /// From a granted upgrade to authentication (close 1008).
 pub const WS_AUTH_WAIT_MS_MAX: u64 = 5_000;
 /// A silent WebSocket is pinged this often.
