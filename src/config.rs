@@ -21,7 +21,7 @@ use table::{ROWS, Row, Take};
 pub const PROGRAM: &str = "jstorrent-io-daemon";
 
 /// What a command line asks for.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub enum Command {
     /// Serve, with these options.
     Run(Box<Options>),

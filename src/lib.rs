@@ -9,7 +9,6 @@ pub mod oneline;
 pub mod platform;
 pub mod reactor;
 pub mod ready;
-pub mod redacted;
 mod run;
 pub mod time;
 

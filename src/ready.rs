@@ -3,9 +3,7 @@
 
 use std::io::{self, Write};
 
-use data_encoding::BASE64URL_NOPAD;
-
-use crate::redacted::Redacted;
+use jstorrent_io_proto::token::Token;
 
 /// Version of the protocol that is spoken.
 const PROTOCOL: u32 = 1;
@@ -16,10 +14,10 @@ const TOKEN_BYTES: usize = 32;
 ///
 /// # Errors
 /// The system has no random source: nothing could be kept out, so that the daemon must not start.
-pub fn new_token() -> io::Result<Redacted<String>> {
+pub fn new_token() -> io::Result<Token> {
     let mut bytes = [0; TOKEN_BYTES];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(Redacted::new(BASE64URL_NOPAD.encode(&bytes)))
+    Ok(Token::from_random(&bytes))
 }
 
 /// What the ready line tells.
@@ -30,7 +28,7 @@ pub struct Ready<'a> {
     /// Port of the listener that serves `/stream` only.
     pub stream_port: u16,
     /// The token, or `None` where whoever started us chose it: then the line is the bare port.
-    pub token: Option<&'a Redacted<String>>,
+    pub token: Option<&'a Token>,
 }
 
 impl Ready<'_> {
@@ -83,13 +81,13 @@ mod tests {
     #[test]
     fn tokens_have_256_bits_and_differ() {
         let (a, b) = (new_token().unwrap(), new_token().unwrap());
-        assert_eq!(BASE64URL_NOPAD.decode(a.reveal().as_bytes()).unwrap().len(), 32);
-        assert_ne!(a, b);
+        assert_eq!(a.reveal().len(), 43);
+        assert_ne!(a.reveal(), b.reveal());
     }
 
     #[test]
     fn the_ready_line_is_the_contracts() {
-        let token = Redacted::new("abc_-1".to_owned());
+        let token = Token::from_text("abc_-1").unwrap();
         let mut line = Vec::new();
         Ready { port: 49152, stream_port: 49153, token: Some(&token) }.announce(&mut line).unwrap();
         let pid = std::process::id();

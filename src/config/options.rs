@@ -3,11 +3,11 @@
 
 use std::path::PathBuf;
 
+use jstorrent_io_proto::token::Token;
 use log::LevelFilter;
 
 use super::dirs::{self, Surroundings};
 use super::origin;
-use crate::redacted::Redacted;
 
 /// Disk threads where `--file-threads` is silent.
 const FILE_THREADS_DEFAULT: usize = 4;
@@ -47,7 +47,7 @@ pub enum Parent {
 }
 
 /// A checked command line.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Where roots come from.
     pub mode: Mode,
@@ -68,7 +68,7 @@ pub struct Options {
     /// Where it is logged, absolute; `None` where the platform names no log place.
     pub log_file: Option<PathBuf>,
     /// The token, where the command line brought one.
-    pub token: Option<Redacted<String>>,
+    pub token: Option<Token>,
     /// Whether end of file on stdin ends the daemon.
     pub watch_stdin: bool,
     /// What is to be logged as warnings once there is a log.
@@ -89,7 +89,7 @@ pub(super) struct Given {
     pub(super) hash_threads: Option<usize>,
     pub(super) log_level: Option<LevelFilter>,
     pub(super) log_file: Option<PathBuf>,
-    pub(super) token: Option<Redacted<String>>,
+    pub(super) token: Option<Token>,
     pub(super) watch_stdin: bool,
 }
 

@@ -5,11 +5,11 @@ use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use jstorrent_io_proto::token::Token;
 use log::LevelFilter;
 
 use super::options::{FILE_THREADS_MAX, Given, HASH_THREADS_MAX};
 use super::origin;
-use crate::redacted::Redacted;
 
 /// What to do with an option once its name was read.
 pub(super) enum Take {
@@ -178,10 +178,8 @@ fn log_file(given: &mut Given, value: OsString) -> Result<(), String> {
 fn token(given: &mut Given, value: OsString) -> Result<(), String> {
     let wrong = || format!("takes 1 to {TOKEN_LEN_MAX} visible ASCII characters");
     let token = value.into_string().map_err(|_| wrong())?;
-    if token.is_empty() || token.len() > TOKEN_LEN_MAX || !token.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(wrong());
-    }
-    given.token = Some(Redacted::new(token));
+    let token = Some(token).filter(|token| token.len() <= TOKEN_LEN_MAX);
+    given.token = Some(token.and_then(|token| Token::from_text(&token)).ok_or_else(wrong)?);
     Ok(())
 }
 

@@ -58,7 +58,7 @@ fn defaults_of_an_installed_daemon() {
         watch_stdin: false,
         warnings: vec![],
     };
-    assert_eq!(got, expected);
+    assert_eq!(format!("{got:?}"), format!("{expected:?}"));
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn every_option_is_taken() {
     assert_eq!((got.port, got.parent, got.idle_timeout_s), (8080, Parent::Pid(12), 5));
     assert_eq!((got.file_threads, got.hash_threads, got.log_level), (2, 9, LevelFilter::Trace));
     assert_eq!(got.log_file.as_deref(), Some(Path::new("/cwd/l.log")));
-    assert_eq!(got.token.as_ref().map(|t| t.reveal().as_str()), Some("-t0"));
+    assert_eq!(got.token.as_ref().map(|t| t.reveal()), Some("-t0"));
     assert!(got.watch_stdin);
     assert_eq!(got.allow_origins, ["https://a", "http://b:1"]);
     assert_eq!(got.warnings.len(), 1);
@@ -94,10 +94,10 @@ fn every_option_is_taken() {
 #[test]
 fn help_and_version_win_over_what_follows() {
     for words in [&["--help"][..], &["-h"], &["--port", "1", "--help", "--nonsense"]] {
-        assert_eq!(parse_on(Platform::Xdg, words, &[]), Ok(Command::Help));
+        assert!(matches!(parse_on(Platform::Xdg, words, &[]), Ok(Command::Help)));
     }
-    assert_eq!(parse_on(Platform::Xdg, &["-V"], &[]), Ok(Command::Version));
-    assert_eq!(parse_on(Platform::Xdg, &["--version"], &[]), Ok(Command::Version));
+    assert!(matches!(parse_on(Platform::Xdg, &["-V"], &[]), Ok(Command::Version)));
+    assert!(matches!(parse_on(Platform::Xdg, &["--version"], &[]), Ok(Command::Version)));
 }
 
 #[test]
