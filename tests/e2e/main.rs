@@ -1,0 +1,8 @@
+//! End-to-end tests of the real binary, over real sockets and processes. They wait for events with a deadline and
+//! never for time to pass. Linux only, as they look into `/proc`; what they test is not.
+#![cfg(target_os = "linux")]
+
+#[allow(dead_code, reason = "clients and probes for all tests, whichever are compiled")]
+mod support;
+
+mod command_line;
