@@ -2,7 +2,7 @@
 //! its buffers. Nothing here does anything; `workers` performs jobs, `service` writes and reads them.
 
 use crate::buffer::Buffer;
-use crate::ids::{ConnId, JobId, RootNumber};
+use crate::ids::{ConnId, FileId, JobId, RootNumber};
 use jstorrent_io_proto::path::RelPath;
 use sha1::Sha1;
 use sha2::Sha256;
@@ -39,6 +39,8 @@ pub struct Job {
     pub owner: ConnId,
     /// Where it waits.
     pub lane: Lane,
+    /// The open file that it is at work on: a close of that file waits until the job has come home.
+    pub uses: Option<FileId>,
     /// What is asked, then what came of it.
     pub stage: Stage,
 }
@@ -93,7 +95,13 @@ pub struct FileHandle {
 
 impl FileHandle {
     /// A handle for a file that has just been opened.
-    pub fn new(key: u64, root: Arc<Root>, path: RelPath, writable: bool, identity: FileIdentity) -> FileHandle {
+    pub fn new(
+        key: u64,
+        root: Arc<Root>,
+        path: RelPath,
+        writable: bool,
+        identity: FileIdentity,
+    ) -> FileHandle {
         FileHandle { key, root, path, writable, identity, gone: AtomicBool::new(false) }
     }
 
@@ -178,6 +186,16 @@ pub enum Hasher {
     Sha1(Sha1),
     /// SHA-256.
     Sha256(Sha256),
+}
+
+impl Hasher {
+    /// A hash of nothing as yet.
+    pub fn new(algorithm: Algorithm) -> Hasher {
+        match algorithm {
+            Algorithm::Sha1 => Hasher::Sha1(Sha1::default()),
+            Algorithm::Sha256 => Hasher::Sha256(Sha256::default()),
+        }
+    }
 }
 
 /// A part of an open file.

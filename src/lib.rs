@@ -2,14 +2,20 @@
 
 pub mod buffer;
 pub mod config;
+pub mod conn;
+pub mod engine;
 pub mod exit;
 pub mod ids;
+pub mod job;
+pub mod limits;
 pub mod logging;
 pub mod oneline;
 pub mod platform;
 pub mod reactor;
 pub mod ready;
 mod run;
+pub mod service;
+pub mod state;
 pub mod time;
 
 pub use run::run;

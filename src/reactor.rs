@@ -1,5 +1,10 @@
-//! The only place that knows mio and the clock.
+//! The only place that knows mio and the clock: one poll thread that owns every socket, and what wakes it.
 
+//pub mod event_loop;
+//mod listeners;
 pub mod parent;
 pub mod signals;
+//mod sources;
 pub mod stdin;
+//mod stream;
+pub mod turn;

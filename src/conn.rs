@@ -1,0 +1,12 @@
+//! One file, or folder, for each kind of connection: bytes in, bytes out. No kind knows another: they write notes. None
+//! does I/O, reads a clock or blocks.
+
+pub mod http;
+pub mod outgoing;
+
+/// How a connection has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// With a reset: the other side must not take what it got for the whole.
+    pub abort: bool,
+}

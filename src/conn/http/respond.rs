@@ -1,0 +1,164 @@
+//! From a task's steps to bytes in the queue: heads, chunks, refusals.
+
+use super::outbound::{Outbound, Segment};
+use super::{Http, Phase};
+use crate::service::answer::{Answer, Content, Length};
+use crate::service::{Cx, Step};
+use crate::state::State;
+use jstorrent_io_proto::error::Refusal;
+use jstorrent_io_proto::request::{Head, Method, Version};
+use jstorrent_io_proto::response::{CONTINUE, Context, LAST_CHUNK, ResponseHead, write_refusal};
+
+/// What an answer takes from its request.
+#[derive(Debug)]
+pub(super) struct Respond {
+    /// The allowed origin, to be echoed.
+    origin: Option<Box<str>>,
+    /// The connection ends with this answer.
+    pub(super) close: bool,
+    /// No body: it was HEAD.
+    is_head: bool,
+    /// `/stream`, which other sites' pages may show.
+    is_stream: bool,
+    http10: bool,
+    /// The answer's body goes in chunks.
+    chunked: bool,
+    /// It counts as in flight.
+    pub(super) counted: bool,
+}
+
+impl Respond {
+    pub(super) fn new(head: &Head<'_>, origin: Option<&str>) -> Respond {
+        Respond {
+            origin: origin.map(Box::from),
+            close: !head.keep_alive,
+            is_head: head.method == Method::Head,
+            is_stream: head.path == "/stream" || head.path.starts_with("/stream/"),
+            http10: head.version == Version::Http10,
+            chunked: false,
+            counted: false,
+        }
+    }
+
+    /// For an answer to something that was no request.
+    pub(super) fn closing() -> Respond {
+        Respond {
+            origin: None,
+            close: true,
+            is_head: false,
+            is_stream: false,
+            http10: false,
+            chunked: false,
+            counted: false,
+        }
+    }
+
+    pub(super) fn context(&self) -> Context<'_> {
+        Context {
+            origin: self.origin.as_deref(),
+            close: self.close,
+            stream: self.is_stream,
+            http10: self.http10,
+            date: None,
+        }
+    }
+
+    /// Puts the answer, or its beginning, into the queue.
+    fn push(&mut self, state: &mut State, out: &mut Outbound, answer: Answer) {
+        match answer {
+            Answer::Refused(refusal) => {
+                state.metrics.http_refused += 1;
+                self.close |= refusal.close;
+                let mut bytes = Vec::new();
+                write_refusal(&refusal, &self.context(), self.is_head, &mut bytes);
+                out.push_bytes(bytes);
+            }
+            Answer::Content(content) => self.push_content(state, out, content),
+        }
+    }
+
+    fn push_content(&mut self, state: &mut State, out: &mut Outbound, content: Content) {
+        let mut head = ResponseHead::new(content.status);
+        head = match content.length {
+            Length::NoBody => head,
+            Length::Bytes(bytes) => head.length(bytes),
+            Length::Chunked => head.chunked(),
+        };
+        if let Some(content_type) = &content.content_type {
+            head = head.content_type(content_type);
+        }
+        for (name, value) in &content.fields {
+            head = head.field(name, value);
+        }
+        self.chunked = content.length == Length::Chunked && !self.http10;
+        self.close |= self.http10;
+        let mut bytes = Vec::with_capacity(512);
+        head.write(&self.context(), &mut bytes);
+        out.push_bytes(bytes);
+        for segment in content.body {
+            match segment {
+                Segment::Buffer(buffer) if self.is_head => state.buffers.give(buffer),
+                _ if self.is_head => {}
+                Segment::Bytes(bytes) => out.push_bytes(bytes),
+                other => out.push(other),
+            }
+        }
+    }
+}
+
+impl Http {
+    /// Asks the task what is next until it waits or has ended.
+    pub(super) fn step_task(&mut self, state: &mut State) {
+        loop {
+            let Phase::Request(request) = &mut self.phase else { return };
+            let Some(task) = &mut request.task else { return };
+            match task.advance(&mut Cx { state, me: self.id }, &mut self.out) {
+                Step::Wait => return,
+                Step::Become(next) => {
+                    task.release(state);
+                    *task = *next;
+                    if request.body.is_done() {
+                        task.body_ended();
+                    }
+                }
+                Step::Reply(answer) => {
+                    request.respond.close |= !request.body.is_done() && request.has_long_body(state);
+                    request.respond.push(state, &mut self.out, answer);
+                    request.end_task(state, self.id);
+                }
+                Step::Begin(answer) => request.respond.push(state, &mut self.out, answer),
+                Step::End => {
+                    if request.respond.chunked {
+                        self.out.push_bytes(LAST_CHUNK.to_vec());
+                    }
+                    request.end_task(state, self.id);
+                }
+                Step::Cut => return self.finish(true),
+            }
+        }
+    }
+}
+
+impl super::Request {
+    /// Whether what is left of the body is more than one reads only to drop it.
+    fn has_long_body(&self, state: &State) -> bool {
+        match &self.body {
+            super::BodyReader::Length(left) => *left > state.limits.drain_bytes_max,
+            super::BodyReader::Chunked(_) => true,
+            super::BodyReader::Done => false,
+        }
+    }
+}
+
+/// Tells the client to send the body.
+pub(super) fn send_continue(out: &mut Outbound) {
+    out.push_bytes(CONTINUE.to_vec());
+}
+
+/// A refusal of something that was no request.
+pub(super) fn refuse(state: &mut State, out: &mut Outbound, refusal: &Refusal) {
+    state.metrics.http_refused += 1;
+    let mut bytes = Vec::new();
+    write_refusal(refusal, &Respond::closing().context(), false, &mut bytes);
+    out.push_bytes(bytes);
+}

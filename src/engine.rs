@@ -1,0 +1,251 @@
+//! The engine owns every connection and all state; it passes events on, settles notes until none is left, and sees to
+//! the orderly exit. It does no I/O and reads no clock: the reactor, or the simulation, feeds it and carries its
+//! effects.
+
+mod dispatch;
+mod exit;
+mod slots;
+
+pub use dispatch::Conn;
+
+use crate::conn::http::Http;
+use crate::conn::outgoing::Outgoing;
+use crate::ids::ConnId;
+use crate::job::{Done, Job, Stage};
+use crate::limits::Limits;
+use crate::service::{salvage, session};
+use crate::state::effects::Effect;
+use crate::state::random::Random;
+use crate::state::{Settings, State};
+use crate::time::Time;
+use jstorrent_io_proto::errno::Errno;
+use jstorrent_io_proto::route::PortKind;
+use slots::Slots;
+
+/// The whole daemon, less its system calls.
+#[derive(Debug)]
+pub struct Engine {
+    slots: Slots,
+    /// What connections share; public for the reactor's few questions and for tests.
+    pub state: State,
+    scratch: Box<[u8]>,
+    exit: exit::Exit,
+}
+
+impl Engine {
+    /// An engine with no connection.
+    pub fn new(limits: Limits, settings: Settings, random: Random) -> Engine {
+        let scratch = vec![0; limits.head_read_bytes.max(limits.head_read_tight_bytes)].into_boxed_slice();
+        Engine {
+            slots: Slots::default(),
+            state: State::new(limits, settings, random),
+            scratch,
+            exit: exit::Exit::default(),
+        }
+    }
+
+    /// Time goes on: reminders that are due are delivered.
+    pub fn advance(&mut self, now: Time) {
+        self.state.now = now;
+        while let Some(id) = self.state.timers.take_due(now) {
+            self.slots.reminder_came(id);
+            self.with(id, |conn, state, _| {
+                if conn.deadline() <= state.now {
+                    conn.expired(state);
+                }
+            });
+        }
+        session::expire(&mut self.state);
+        self.settle();
+        self.exit.advance(&mut self.slots, &mut self.state);
+    }
+
+    /// When [`advance`](Engine::advance) must be called at the latest.
+    pub fn next_deadline(&self) -> Time {
+        let state = &self.state;
+        state.timers.next().min(state.sessions.timers.next()).min(self.exit.next_deadline(state))
+    }
+
+    /// Whether a connection may be accepted; it stays in the kernel's queue otherwise.
+    pub fn may_accept(&self) -> bool {
+        !self.state.exiting
+            && (self.slots.http_len() < self.state.limits.connections_max
+                || self.slots.oldest_unauthenticated().is_some())
+    }
+
+    /// A client's connection was accepted on one of our ports. Where there are too many, the oldest that never
+    /// authenticated makes room; `None` where nobody can, or the end has begun.
+    pub fn accept(&mut self, port: PortKind) -> Option<ConnId> {
+        if !self.may_accept() {
+            return None;
+        }
+        if self.slots.http_len() >= self.state.limits.connections_max {
+            self.shed();
+        }
+        let id = self.slots.reserve();
+        let http = Http::new(id, port, &mut self.state);
+        self.slots.fill(id, Conn::Http(http));
+        self.state.metrics.http_connections += 1;
+        self.after(id);
+        Some(id)
+    }
+
+    /// Descriptors run short: closes the oldest connection that never authenticated. Returns whether there was one.
+    pub fn shed(&mut self) -> bool {
+        let Some(id) = self.slots.oldest_unauthenticated() else { return false };
+        self.close(id, true);
+        true
+    }
+
+    /// A place for incoming bytes, or `None` while this connection does not read.
+    pub fn place(&mut self, id: ConnId) -> Option<&mut [u8]> {
+        let conn = self.slots.get_mut(id)?;
+        conn.place(&mut self.state, &mut self.scratch)
+    }
+
+    /// The kernel put `n` bytes (at least one) into the place it was last given.
+    pub fn received(&mut self, id: ConnId, n: usize) {
+        self.with(id, |conn, state, scratch| conn.received(state, scratch, n));
+        self.settle();
+    }
+
+    /// The kernel has nothing more at present: what was gathered may go on its way.
+    pub fn drained(&mut self, id: ConnId) {
+        self.with(id, |conn, state, _| conn.drained(state));
+        self.settle();
+    }
+
+    /// The peer has ended its side.
+    pub fn ended(&mut self, id: ConnId) {
+        self.with(id, |conn, state, _| conn.ended(state));
+        self.settle();
+    }
+
+    /// The peer's end was noticed, though there may be bytes before it that were not read.
+    pub fn hung_up(&mut self, id: ConnId) {
+        self.with(id, |conn, state, _| conn.hung_up(state));
+        self.settle();
+    }
+
+    /// The socket failed, with a Linux error number.
+    pub fn failed(&mut self, id: ConnId, errno: Errno) {
+        self.with(id, |conn, state, _| conn.failed(state, errno));
+        self.settle();
+    }
+
+    /// What is to be written next.
+    pub fn outgoing(&self, id: ConnId) -> Outgoing<'_> {
+        self.slots.get(id).map_or(Outgoing::Nothing, |conn| conn.outgoing(&self.state))
+    }
+
+    /// The kernel took `n` bytes of what [`outgoing`](Engine::outgoing) showed.
+    pub fn sent(&mut self, id: ConnId, n: usize) {
+        self.with(id, |conn, state, _| conn.sent(state, n));
+        self.settle();
+    }
+
+    /// The socket can be written, and [`outgoing`](Engine::outgoing) asked for a transfer: sends the job out.
+    pub fn start_transfer(&mut self, id: ConnId) {
+        self.with(id, |conn, state, _| conn.start_transfer(state));
+    }
+
+    /// A job has come home.
+    pub fn completed(&mut self, job: Job) {
+        self.state.jobs_out -= 1;
+        let Job { id: _, owner, uses, stage, .. } = job;
+        let Stage::Done(done) = stage else { return };
+        if let Some(file) = uses {
+            crate::service::files::unuse(&mut self.state, file);
+        }
+        match self.slots.get_mut(owner) {
+            Some(conn) => {
+                conn.completed(&mut self.state, done);
+                self.after(owner);
+            }
+            None => self.bury(owner, done),
+        }
+        self.settle();
+    }
+
+    /// The end is to begin: a signal, or the parent died.
+    pub fn begin_exit(&mut self) {
+        self.exit.begin(&self.slots, &mut self.state);
+        self.settle();
+    }
+
+    /// Whether the end has come.
+    pub fn is_over(&self) -> bool {
+        self.exit.is_over()
+    }
+
+    /// The next connection that wants a turn with its socket.
+    pub fn next_turn(&mut self) -> Option<ConnId> {
+        self.state.turns.take()
+    }
+
+    /// What the world is to do next.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.state.effects.pop_front()
+    }
+
+    /// Whether a connection is there.
+    pub fn is_live(&self, id: ConnId) -> bool {
+        self.slots.get(id).is_some()
+    }
+
+    /// Connections of all kinds.
+    pub fn connections(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn bury(&mut self, owner: ConnId, done: Done) {
+        if owner != ConnId::NOBODY {
+            self.state.metrics.stale += 1;
+        }
+        salvage::salvage(&mut self.state, done);
+    }
+
+    fn with(&mut self, id: ConnId, act: impl FnOnce(&mut Conn, &mut State, &mut [u8])) {
+        match self.slots.get_mut(id) {
+            Some(conn) => {
+                act(conn, &mut self.state, &mut self.scratch);
+                self.after(id);
+            }
+            None => self.state.metrics.stale += 1,
+        }
+    }
+
+    /// Bookkeeping after a connection was touched: has it ended, when does it want to be reminded?
+    fn after(&mut self, id: ConnId) {
+        let Some(conn) = self.slots.get_mut(id) else { return };
+        if let Some(end) = conn.end() {
+            self.close(id, end.abort);
+            return;
+        }
+        let deadline = conn.deadline();
+        if self.slots.needs_reminder(id, deadline) {
+            self.state.timers.remind(id, deadline);
+        }
+    }
+
+    fn close(&mut self, id: ConnId, abort: bool) {
+        let Some(mut conn) = self.slots.remove(id) else { return };
+        conn.release(&mut self.state);
+        self.state.turns.forget(id);
+        self.state.buffers.forget(id);
+        self.state.effects.push_back(Effect::Close { id, abort });
+    }
+
+    /// Delivers notes until none is left; then, once, tells those who wait for memory that there is some.
+    fn settle(&mut self) {
+        self.deliver();
+        self.state.buffers.wake(&mut self.state.notes);
+        self.deliver();
+    }
+
+    fn deliver(&mut self) {
+        while let Some((to, note)) = self.state.notes.take() {
+            self.with(to, |conn, state, _| conn.noted(state, note));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Every bound of the daemon that the wire contract does not already name (those are in
+//! `jstorrent_io_proto::limits`), as values that a test can shrink to one, and the memory that they add up to.
+
+use crate::buffer::BUFFER_BYTES;
+
+/// The bounds in force. [`Limits::default`] is what the daemon runs with.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// HTTP and WebSocket connections at a time (PROTOCOL §2).
+    pub connections_max: usize,
+    /// Sockets that one or all `/io` connections may have open, listeners and UDP included.
+    pub sockets_max: usize,
+    /// Pooled buffers of 256 KiB for file and hash bodies.
+    pub buffers_max: usize,
+    /// Free buffers that are kept mapped between requests.
+    pub buffers_kept_max: usize,
+    /// Pooled buffers that one request body may have between socket and worker.
+    pub body_buffers_max: usize,
+    /// Bytes that checked writes hold, and messages on their way to peers, together.
+    pub bulk_bytes_max: usize,
+    /// Bytes towards peers that are taken even while checked writes hold all of `bulk_bytes_max`.
+    pub bulk_floor_bytes: usize,
+    /// Bytes that wait to go to `/io` clients before their peers are no longer read (PROTOCOL §6.3).
+    pub channel_out_bytes_max: usize,
+    /// Bytes that one connection moves each way before others get their turn.
+    pub turn_bytes_max: usize,
+    /// Bytes read at a time while a request head is awaited.
+    pub head_read_bytes: usize,
+    /// The same while buffers are short: what follows the head must then be kept by the connection.
+    pub head_read_tight_bytes: usize,
+    /// A file body up to this goes through a buffer, and together with its head; above it, by `sendfile`.
+    pub copy_bytes_max: usize,
+    /// A refused request's body is read and dropped up to this, so that the connection can be kept.
+    pub drain_bytes_max: u64,
+    /// How long a closing connection is read from, so that the answer is not lost in a reset, in milliseconds.
+    pub linger_ms: u64,
+    /// How long an answer that holds a buffer may make no progress, in milliseconds.
+    pub send_stall_ms: u64,
+    /// How long writes in flight may take at the end, in milliseconds (PROTOCOL §1).
+    pub exit_ms: u64,
+    /// Whether the platform moves file bytes to sockets without a copy.
+    pub transfer: bool,
+    /// Sessions at a time; the one that was silent longest and has no `/io` connection goes first.
+    pub sessions_max: usize,
+    /// Chunk jobs of one `/hash/from-file` under way at a time.
+    pub hash_jobs_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections_max: 4096,
+            sockets_max: 16_384,
+            buffers_max: 48,
+            buffers_kept_max: 4,
+            body_buffers_max: 3,
+            bulk_bytes_max: 64 << 20,
+            bulk_floor_bytes: 2 << 20,
+            channel_out_bytes_max: 8 << 20,
+            turn_bytes_max: 512 << 10,
+            head_read_bytes: 64 << 10,
+            head_read_tight_bytes: 2 << 10,
+            copy_bytes_max: 64 << 10,
+            drain_bytes_max: 64 << 10,
+            linger_ms: 2_000,
+            send_stall_ms: 120_000,
+            exit_ms: 2_000,
+            transfer: cfg!(any(target_os = "linux", target_os = "android")),
+            sessions_max: 1024,
+            hash_jobs_max: 16,
+        }
+    }
+}
+
+impl Limits {
+    /// The most that all classes of buffered bytes add up to.
+    pub fn buffered_bytes_max(&self) -> usize {
+        self.buffers_max * BUFFER_BYTES
+            + self.bulk_bytes_max
+            + self.bulk_floor_bytes
+            + self.channel_out_bytes_max
+            + self.head_read_bytes
+            + self.connections_max * self.head_read_tight_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_stays_below_the_contract() {
+        // PROTOCOL §7 "Memory": 96 MiB; a few are left for the program itself.
+        assert!(Limits::default().buffered_bytes_max() <= 94 << 20);
+    }
+}

@@ -1,0 +1,253 @@
+//! The poll thread: waits for events, feeds the engine, carries its effects, gives each connection its turn.
+
+use super::listeners::{self, Listeners};
+use super::parent::ParentWatch;
+use super::signals::Signals;
+use super::sources::{Sources, own_token};
+use super::stdin::StdinWatch;
+use super::turn::{self, Budget, Ready};
+use crate::engine::Engine;
+use crate::ids::ConnId;
+use crate::job::{Ask, Done, Job, Stage};
+use crate::state::effects::Effect;
+use crate::time::Time;
+use crate::workers::Workers;
+use crate::workers::disk::Disk;
+use jstorrent_io_proto::route::PortKind;
+use mio::event::Event;
+use mio::{Events, Poll, Token, Waker};
+use std::io;
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::time::Instant;
+
+const WAKER: Token = own_token(0);
+/// The token of the parent watch.
+pub const PARENT: Token = own_token(1);
+/// The token of the signals.
+pub const SIGNALS: Token = own_token(2);
+const MAIN_LISTENER: Token = own_token(3);
+const STREAM_LISTENER: Token = own_token(4);
+const EVENTS_MAX: usize = 1024;
+
+/// What ends the daemon from outside.
+#[derive(Default)]
+pub struct Watches {
+    /// The parent, where one is watched.
+    pub parent: Option<ParentWatch>,
+    /// The system's signals.
+    pub signals: Option<Signals>,
+    /// End of file on stdin, with `--watch-stdin`.
+    pub stdin: Option<StdinWatch>,
+}
+
+/// The loop.
+pub struct Reactor<D: Disk> {
+    poll: Poll,
+    engine: Engine,
+    workers: Workers<D>,
+    sources: Sources,
+    listeners: Listeners,
+    watches: Watches,
+    started: Instant,
+}
+
+/// The ground on which the rest is built: the poll and its waker.
+pub struct Ground {
+    /// Registers sockets and watches.
+    pub poll: Poll,
+    /// Wakes the loop from other threads.
+    pub waker: Arc<Waker>,
+}
+
+impl Ground {
+    /// Makes it.
+    ///
+    /// # Errors
+    /// The system is short of descriptors.
+    pub fn new() -> io::Result<Ground> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        Ok(Ground { poll, waker })
+    }
+}
+
+impl<D: Disk> Reactor<D> {
+    /// Puts the parts together; `started` is the engine's time zero.
+    ///
+    /// # Errors
+    /// The listeners can't be registered.
+    pub fn new(
+        ground: Ground,
+        listeners: [std::net::TcpListener; 2],
+        engine: Engine,
+        workers: Workers<D>,
+        watches: Watches,
+        started: Instant,
+    ) -> io::Result<Reactor<D>> {
+        let listeners =
+            Listeners::new(ground.poll.registry(), listeners, [MAIN_LISTENER, STREAM_LISTENER])?;
+        Ok(Reactor { poll: ground.poll, engine, workers, sources: Sources::default(), listeners, watches, started })
+    }
+
+    /// Runs until the end has come.
+    ///
+    /// # Errors
+    /// The poll itself fails: nothing can go on.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        while !self.engine.is_over() {
+            self.wait(&mut events)?;
+            self.engine.advance(self.now());
+            for event in &events {
+                self.event(event);
+            }
+            self.completions();
+            self.carry();
+            self.accept();
+            self.turns();
+        }
+        self.workers.shutdown();
+        Ok(())
+    }
+
+    fn now(&self) -> Time {
+        Time(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        let deadline = self.engine.next_deadline();
+        let timeout = if !self.engine.state.turns.is_empty() || self.listeners.may_retry(&self.engine) {
+            Some(std::time::Duration::ZERO)
+        } else if deadline == Time::NEVER {
+            None
+        } else {
+            // A timeout that is rounded down would wake the loop just before the deadline, for nothing.
+            Some(self.now().until(deadline) + std::time::Duration::from_millis(1))
+        };
+        match self.poll.poll(events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                events.clear();
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        match event.token() {
+            WAKER => self.look_at_watches(),
+            PARENT | SIGNALS => self.look_at_watches(),
+            MAIN_LISTENER => self.listeners.edge(PortKind::Main),
+            STREAM_LISTENER => self.listeners.edge(PortKind::Stream),
+            token => self.source_event(token, event),
+        }
+    }
+
+    fn source_event(&mut self, token: Token, event: &Event) {
+        let Some((id, source)) = self.sources.find(token) else { return };
+        let broken = event.is_error();
+        source.ready.readable |= event.is_readable() || event.is_read_closed() || broken;
+        source.ready.writable |= event.is_writable() || event.is_write_closed() || broken;
+        if event.is_read_closed() || event.is_write_closed() {
+            self.engine.hung_up(id);
+        }
+        self.engine.state.turns.want(id);
+    }
+
+    fn look_at_watches(&mut self) {
+        let watches = &mut self.watches;
+        let parent = watches.parent.as_mut().is_some_and(ParentWatch::is_dead).then_some("the parent has died");
+        let signal = watches.signals.as_mut().and_then(Signals::asked_to_end);
+        let stdin = watches.stdin.as_ref().is_some_and(StdinWatch::is_at_end).then_some("stdin has ended");
+        if let Some(reason) = parent.or(signal).or(stdin) {
+            log::info!("ending: {reason}");
+            self.engine.begin_exit();
+        }
+    }
+
+    fn completions(&mut self) {
+        for job in self.workers.take_completions() {
+            home(&mut self.engine, &mut self.sources, job);
+        }
+    }
+
+    /// Carries effects out until none is left.
+    fn carry(&mut self) {
+        while let Some(effect) = self.engine.next_effect() {
+            match effect {
+                Effect::Submit(job) => self.submit(job),
+                Effect::Close { id, abort } => {
+                    self.sources.close(self.poll.registry(), id, abort);
+                    self.listeners.may_try_again();
+                }
+                Effect::ShutdownWrite(id) => {
+                    if let Some(source) = self.sources.get_mut(id) {
+                        // Failure means that the peer has gone: the read will tell.
+                        let _ = source.stream.0.shutdown(Shutdown::Write);
+                    }
+                }
+                Effect::SmallSendBuffer(id) => self.small_send_buffer(id),
+                Effect::StopListening => self.listeners.close(self.poll.registry()),
+            }
+        }
+    }
+
+    fn small_send_buffer(&mut self, id: ConnId) {
+        let Some(source) = self.sources.get_mut(id) else { return };
+        let socket = socket2::SockRef::from(&source.stream.0);
+        if let Err(error) = socket.set_send_buffer_size(listeners::STREAM_SEND_BUFFER_BYTES) {
+            log::debug!("send buffer: {error}");
+        }
+    }
+
+    fn submit(&mut self, mut job: Box<Job>) {
+        if let Stage::Ask(Ask::Transfer { outlet, .. }) = &mut job.stage
+            && let Some(source) = self.sources.get_mut(job.owner)
+        {
+            *outlet = Some(source.stream.clone());
+        }
+        if self.workers.try_now(&mut job) {
+            home(&mut self.engine, &mut self.sources, job);
+        } else {
+            self.workers.submit(job);
+        }
+    }
+
+    fn accept(&mut self) {
+        let (engine, sources, workers) = (&mut self.engine, &mut self.sources, &self.workers);
+        self.listeners.accept(self.poll.registry(), engine, sources, |n| workers.shed(n));
+        self.carry();
+    }
+
+    /// Everyone who stands in line now has one turn.
+    fn turns(&mut self) {
+        for _ in 0..self.engine.state.turns.len() {
+            let Some(id) = self.engine.next_turn() else { return };
+            self.turn(id);
+        }
+    }
+
+    fn turn(&mut self, id: ConnId) {
+        let mut budget = Budget::new(self.engine.state.limits.turn_bytes_max);
+        loop {
+            let Some(source) = self.sources.get_mut(id) else { return };
+            let again = turn::step(&mut self.engine, id, &*source.stream, &mut source.ready, &mut budget);
+            self.carry();
+            if !again {
+                break;
+            }
+        }
+        if budget.is_spent() && self.engine.is_live(id) {
+            self.engine.state.turns.want(id);
+        }
+    }
+}
+
+/// A job comes home. Where a worker sent into a socket and did not fill it, it can still be written.
+fn home(engine: &mut Engine, sources: &mut Sources, job: Box<Job>) {
+    if let (Stage::Done(Done::Transfer(Ok(moved))), Some(source)) = (&job.stage, sources.get_mut(job.owner)) {
+        source.ready = Ready { writable: source.ready.writable || !moved.blocked, ..source.ready };
+    }
+    engine.completed(*job);
+}

@@ -1,0 +1,130 @@
+//! One connection's turn with its socket: what is ready goes out, then what has come is read, within a budget, so that
+//! others get theirs. Knows no mio: the simulation takes turns with the same code.
+
+use crate::conn::outgoing::Outgoing;
+use crate::engine::Engine;
+use crate::ids::ConnId;
+use jstorrent_io_proto::errno::Errno;
+use std::io::{self, IoSlice};
+
+/// Whether a read that did not fill its place means that nothing is left: so on Linux and the BSDs, whose edges come
+/// anew with new bytes. Windows re-arms only by `WouldBlock`.
+const SHORT_READ_IS_LAST: bool = cfg!(unix);
+
+/// A connected stream socket that never blocks.
+pub trait Socket {
+    /// As `read(2)`.
+    fn receive(&self, place: &mut [u8]) -> io::Result<usize>;
+    /// As `writev(2)`; `more`: further bytes follow at once.
+    fn send(&self, slices: &[IoSlice<'_>], more: bool) -> io::Result<usize>;
+}
+
+/// What edges have told, and `WouldBlock` has not taken back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// A read may find something.
+    pub readable: bool,
+    /// A write may be taken.
+    pub writable: bool,
+}
+
+/// Bytes that are left of a turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    left: usize,
+}
+
+impl Budget {
+    /// A turn of that many bytes.
+    pub fn new(bytes: usize) -> Budget {
+        Budget { left: bytes }
+    }
+
+    /// Whether the turn is over.
+    pub fn is_spent(&self) -> bool {
+        self.left == 0
+    }
+
+    fn spend(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(bytes);
+    }
+}
+
+/// Writes what there is, then reads once. Returns whether another step may find more to do. The caller carries the
+/// engine's effects out between steps.
+pub fn step(
+    engine: &mut Engine,
+    id: ConnId,
+    socket: &impl Socket,
+    ready: &mut Ready,
+    budget: &mut Budget,
+) -> bool {
+    write(engine, id, socket, ready, budget);
+    if budget.is_spent() || !ready.readable {
+        return false;
+    }
+    read(engine, id, socket, ready, budget)
+}
+
+fn write(engine: &mut Engine, id: ConnId, socket: &impl Socket, ready: &mut Ready, budget: &mut Budget) {
+    while ready.writable && !budget.is_spent() {
+        let sent = match engine.outgoing(id) {
+            Outgoing::Nothing => return,
+            Outgoing::Transfer => {
+                // The worker will find the socket's limit; an edge that comes meanwhile must not be lost.
+                ready.writable = false;
+                return engine.start_transfer(id);
+            }
+            Outgoing::Bytes(slices) => socket.send(slices.as_slices(), slices.more),
+        };
+        match sent {
+            Ok(n) => {
+                budget.spend(n.max(1));
+                engine.sent(id, n);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.writable = false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                ready.writable = false;
+                return engine.failed(id, Errno::from_io(&error));
+            }
+        }
+    }
+}
+
+fn read(
+    engine: &mut Engine,
+    id: ConnId,
+    socket: &impl Socket,
+    ready: &mut Ready,
+    budget: &mut Budget,
+) -> bool {
+    let Some(place) = engine.place(id) else { return false };
+    let room = place.len();
+    match socket.receive(place) {
+        Ok(0) => {
+            ready.readable = false;
+            engine.ended(id);
+        }
+        Ok(n) => {
+            budget.spend(n);
+            let last = SHORT_READ_IS_LAST && n < room;
+            ready.readable = !last;
+            engine.received(id, n);
+            if last {
+                engine.drained(id);
+            }
+            return true;
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            ready.readable = false;
+            engine.drained(id);
+        }
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
+        Err(error) => {
+            ready.readable = false;
+            engine.failed(id, Errno::from_io(&error));
+        }
+    }
+    false
+}

@@ -1,0 +1,225 @@
+//! What each endpoint does, with no socket in sight. A request becomes a [`Task`]: it is told what arrives (body,
+//! completions, notes) and asked, after each, what is to happen next. It never blocks, does no I/O and knows nothing
+//! of heads and framing, which are `conn::http`'s.
+
+pub mod answer;
+pub mod await_job;
+pub mod collect;
+pub mod control;
+pub mod files;
+pub mod hash_body;
+pub mod read;
+pub mod refusals;
+pub mod salvage;
+pub mod session;
+pub mod write;
+
+use crate::buffer::Buffer;
+use crate::conn::http::outbound::Outbound;
+use crate::ids::{ConnId, SessionId};
+use crate::job::Done;
+use crate::state::State;
+use crate::state::buffers::{Account, Reservation};
+use answer::Answer;
+use jstorrent_io_proto::admission::Admitted;
+use jstorrent_io_proto::error::{Code, Refusal};
+use jstorrent_io_proto::query::Query;
+use jstorrent_io_proto::request::{BodyFraming, Head};
+use jstorrent_io_proto::route::{Endpoint, Match};
+
+/// Whom a task works for, and with what.
+#[derive(Debug)]
+pub struct Cx<'a> {
+    /// All that is shared.
+    pub state: &'a mut State,
+    /// The connection that the request came by: jobs come home to it.
+    pub me: ConnId,
+}
+
+/// One admitted request, as long as its head is in memory.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The head.
+    pub head: &'a Head<'a>,
+    /// What was checked.
+    pub admitted: &'a Admitted<'a>,
+    /// What it is for.
+    pub found: &'a Match<'a>,
+    /// The session that it named.
+    pub session: Option<SessionId>,
+}
+
+impl<'a> Call<'a> {
+    /// The target's query.
+    pub fn query(&self) -> Query<'a> {
+        Query::new(self.head.query)
+    }
+
+    /// The session, where the endpoint needs one.
+    pub fn owner(&self) -> Result<SessionId, Refusal> {
+        self.session.ok_or_else(|| Code::SessionRequired.into())
+    }
+
+    /// The announced length of the body, where it is known.
+    pub fn body_length(&self) -> Option<u64> {
+        match self.head.body {
+            BodyFraming::None => Some(0),
+            BodyFraming::Length(length) => Some(length),
+            BodyFraming::Chunked => None,
+        }
+    }
+}
+
+/// What a task does with the request's body at present.
+#[derive(Debug)]
+pub enum Intake<'a> {
+    /// Nothing: what comes is read and dropped.
+    Drop,
+    /// Not now: it waits for something, and the connection is not read.
+    Later,
+    /// A few bytes, collected whole: they go to this vector, up to that many.
+    Collect(&'a mut Vec<u8>, usize),
+    /// Buffers of the pool, on this account.
+    Buffers(Account),
+    /// Buffers that were paid for beforehand.
+    Paid(&'a Reservation),
+}
+
+/// What is to happen next.
+#[derive(Debug)]
+pub enum Step {
+    /// Nothing, until something arrives.
+    Wait,
+    /// The task has become another.
+    Become(Box<Task>),
+    /// This is the answer, and all of it.
+    Reply(Answer),
+    /// This is the answer's beginning; the task pushes the rest.
+    Begin(Answer),
+    /// The answer that was begun is complete.
+    End,
+    /// The answer can't be completed: cut the connection.
+    Cut,
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub enum Task {
+    /// Answered without further ado.
+    Ready(Option<Answer>),
+    /// Collects a small body whole, then goes on.
+    Collect(collect::Collect),
+    /// Waits for one job.
+    Await(await_job::Await),
+    /// Sends bytes of a file.
+    Read(read::Read),
+    /// Writes the body to a file as it arrives.
+    Write(write::Write),
+    /// Hashes the body as it arrives.
+    HashBody(hash_body::HashBody),
+}
+
+impl Task {
+    /// A task that has its answer.
+    pub fn ready(answer: Answer) -> Task {
+        Task::Ready(Some(answer))
+    }
+
+    /// What it does with the body at present.
+    pub fn intake(&mut self, state: &State) -> Intake<'_> {
+        match self {
+            Task::Ready(_) | Task::Await(_) | Task::Read(_) => Intake::Drop,
+            Task::Collect(task) => task.intake(),
+            Task::Write(task) => task.intake(state),
+            Task::HashBody(task) => task.intake(state),
+        }
+    }
+
+    /// A buffer has been filled, or the body came to a rest.
+    pub fn feed(&mut self, cx: &mut Cx<'_>, buffer: Buffer) {
+        match self {
+            Task::Write(task) => task.feed(cx, buffer),
+            Task::HashBody(task) => task.feed(cx, buffer),
+            Task::Ready(_) | Task::Await(_) | Task::Read(_) | Task::Collect(_) => {
+                cx.state.buffers.give(buffer)
+            }
+        }
+    }
+
+    /// Whether it has work under way, so that a buffer that is not full may as well wait for more bytes.
+    pub fn is_busy(&self) -> bool {
+        match self {
+            Task::Write(task) => task.is_busy(),
+            Task::HashBody(task) => task.is_busy(),
+            Task::Ready(_) | Task::Await(_) | Task::Read(_) | Task::Collect(_) => false,
+        }
+    }
+
+    /// The body is complete.
+    pub fn body_ended(&mut self) {
+        match self {
+            Task::Collect(task) => task.body_ended(),
+            Task::Write(task) => task.body_ended(),
+            Task::HashBody(task) => task.body_ended(),
+            Task::Ready(_) | Task::Await(_) | Task::Read(_) => {}
+        }
+    }
+
+    /// A job of its has come home.
+    pub fn completed(&mut self, cx: &mut Cx<'_>, done: Done) {
+        match self {
+            Task::Await(task) => task.completed(done),
+            Task::Read(task) => task.completed(cx, done),
+            Task::Write(task) => task.completed(cx, done),
+            Task::HashBody(task) => task.completed(cx, done),
+            Task::Ready(_) | Task::Collect(_) => salvage::salvage(cx.state, done),
+        }
+    }
+
+    /// What is to happen next. Called after everything that arrives, until it says `Wait` or ends.
+    pub fn advance(&mut self, cx: &mut Cx<'_>, _out: &mut Outbound) -> Step {
+        match self {
+            Task::Ready(answer) => answer.take().map_or(Step::Wait, Step::Reply),
+            Task::Collect(task) => task.advance(cx),
+            Task::Await(task) => task.advance(cx),
+            Task::Read(task) => task.advance(cx),
+            Task::Write(task) => task.advance(cx),
+            Task::HashBody(task) => task.advance(cx),
+        }
+    }
+
+    /// The player, or client, has ended its side while the answer is under way: whether that ends the task.
+    pub fn minds_hang_up(&self) -> bool {
+        false
+    }
+
+    /// It is over, answered or not: gives back all that it holds.
+    pub fn release(&mut self, state: &mut State) {
+        match self {
+            Task::Collect(task) => task.release(state),
+            Task::Read(task) => task.release(state),
+            Task::Write(task) => task.release(state),
+            Task::HashBody(task) => task.release(state),
+            Task::Ready(_) | Task::Await(_) => {}
+        }
+    }
+}
+
+/// Begins what an admitted request asks for.
+pub fn begin(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
+    match call.found.endpoint() {
+        Endpoint::Health => Ok(Task::ready(Answer::text("ok"))),
+        Endpoint::Ping => Ok(Task::ready(Answer::text("pong"))),
+        Endpoint::Shutdown => Ok(control::shutdown(cx)),
+        Endpoint::FileOpen => collect::json(call),
+        Endpoint::FileInfo => files::info(cx, call),
+        Endpoint::FileRead => read::by_id(cx, call),
+        Endpoint::FileWrite => write::by_id(cx, call),
+        Endpoint::FileFlush => files::flush(cx, call),
+        Endpoint::FilePreallocate => files::preallocate(cx, call),
+        Endpoint::FileTruncate => files::truncate(cx, call),
+        Endpoint::FileClose => files::close(cx, call),
+        Endpoint::HashBodySha1 | Endpoint::HashBodySha256 => hash_body::begin(cx, call),
+        _ => Err(Refusal::new(Code::NotImplemented)),
+    }
+}

@@ -1,0 +1,118 @@
+//! A small body, collected whole before the endpoint sees it: JSON. Up to [`SMALL_BYTES_MAX`] it is kept by the
+//! connection; what announces more reserves its memory first, so that thousands of connections can't add up.
+
+use super::{Call, Cx, Intake, Step, Task, files};
+use crate::ids::SessionId;
+use crate::service::answer::Answer;
+use crate::state::State;
+use crate::state::buffers::Reservation;
+use jstorrent_io_proto::error::{Code, Refusal};
+use jstorrent_io_proto::route::{BodyRule, Endpoint};
+
+/// A body of that many bytes needs no reservation.
+pub const SMALL_BYTES_MAX: usize = 2 << 10;
+
+/// What was in the head that the endpoint needs once the body is there.
+#[derive(Clone, Copy, Debug)]
+pub struct Pending {
+    /// What the request is for.
+    pub endpoint: Endpoint,
+    /// The session that it named.
+    pub session: Option<SessionId>,
+    /// `Accept: application/x-ndjson`.
+    pub wants_ndjson: bool,
+}
+
+/// A body on its way.
+#[derive(Debug)]
+pub struct Collect {
+    pending: Pending,
+    bytes: Vec<u8>,
+    bytes_max: usize,
+    needs_reservation: bool,
+    reservation: Option<Reservation>,
+    complete: bool,
+}
+
+/// Begins to collect a JSON body. 413 where it announces too much, 415 where it says that it is something else.
+pub fn json(call: &Call<'_>) -> Result<Task, Refusal> {
+    let BodyRule::Json { bytes_max } = call.found.route.body else { return Err(Code::Internal.into()) };
+    let announced = call.body_length();
+    if announced.is_some_and(|length| length > bytes_max) {
+        return Err(Code::BodyTooLarge.into());
+    }
+    check_media_type(call)?;
+    let wants_ndjson = call.head.has_token("accept", "application/x-ndjson");
+    Ok(Task::Collect(Collect {
+        pending: Pending { endpoint: call.found.endpoint(), session: call.session, wants_ndjson },
+        bytes: Vec::new(),
+        bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX),
+        needs_reservation: announced.is_none_or(|length| length > SMALL_BYTES_MAX as u64),
+        reservation: None,
+        complete: false,
+    }))
+}
+
+/// A body that calls itself anything but JSON, or is compressed, is 415; one that says nothing is taken for JSON.
+fn check_media_type(call: &Call<'_>) -> Result<(), Refusal> {
+    let coded =
+        call.head.field("content-encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+    let other = call.head.field("content-type").is_some_and(|kind| {
+        let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        !essence.eq_ignore_ascii_case(b"application/json")
+    });
+    if coded || other { Err(Code::MediaType.into()) } else { Ok(()) }
+}
+
+impl Collect {
+    pub(super) fn intake(&mut self) -> Intake<'_> {
+        if self.needs_reservation && self.reservation.is_none() {
+            return Intake::Later;
+        }
+        Intake::Collect(&mut self.bytes, self.bytes_max)
+    }
+
+    pub(super) fn body_ended(&mut self) {
+        self.complete = true;
+    }
+
+    pub(super) fn advance(&mut self, cx: &mut Cx<'_>) -> Step {
+        if self.needs_reservation && self.reservation.is_none() {
+            self.reservation = cx.state.buffers.reserve(self.bytes_max as u64, cx.me);
+        }
+        if !self.complete {
+            return Step::Wait;
+        }
+        let task = call(cx, self.pending, &self.bytes);
+        self.release(cx.state);
+        match task {
+            Ok(task) => Step::Become(Box::new(task)),
+            Err(refusal) => Step::Reply(Answer::Refused(refusal)),
+        }
+    }
+
+    pub(super) fn release(&mut self, state: &mut State) {
+        self.bytes = Vec::new();
+        if let Some(reservation) = self.reservation.take() {
+            state.buffers.release(reservation);
+        }
+    }
+}
+
+/// The body is there: begins what the request asks for.
+fn call(cx: &mut Cx<'_>, pending: Pending, body: &[u8]) -> Result<Task, Refusal> {
+    match pending.endpoint {
+        Endpoint::FileOpen => files::open(cx, pending, body),
+        _ => Err(Code::Internal.into()),
+    }
+}
+
+/// Reads a JSON body; 400 `bad_json` with what is wrong with it.
+pub fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(|error| {
+        Refusal::because(
+            Code::BadJson,
+            format!("The body is not the JSON that this endpoint takes: {error}."),
+        )
+    })
+}

@@ -1,0 +1,143 @@
+//! What all connections share: plain data, handed on as one `&mut State`. Never does I/O, reads no clock, and knows
+//! no connection: it only names them.
+
+pub mod buffers;
+pub mod effects;
+pub mod files;
+pub mod metrics;
+pub mod notes;
+pub mod random;
+pub mod roots;
+pub mod sessions;
+pub mod timers;
+pub mod turns;
+
+use crate::ids::{ConnId, FileId, JobId};
+use crate::job::{Ask, Job, Lane, Stage};
+use crate::limits::Limits;
+use crate::time::Time;
+use effects::Effect;
+use std::collections::VecDeque;
+
+/// What the command line and the environment settle for the life of the daemon.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The secret that clients show.
+    pub token: jstorrent_io_proto::token::Token,
+    /// Our own entry in rpc-info.json; `None` with `--dev`.
+    pub install_id: Option<String>,
+    /// Where rpc-info.json is; `None` with `--dev`.
+    pub rpc_info_path: Option<std::path::PathBuf>,
+    /// Origins allowed beside the built-in ones.
+    pub extra_origins: Vec<String>,
+    /// End when idle for that long, in milliseconds; 0 = never.
+    pub idle_timeout_ms: u64,
+    /// How long a session without `/io` connection lasts, in milliseconds (PROTOCOL §2).
+    pub session_ms: u64,
+    /// The main port.
+    pub port: u16,
+    /// The port for streams alone.
+    pub stream_port: u16,
+    /// Milliseconds since 1970 at [`Time`] zero: only for what is shown to people and clients.
+    pub epoch_ms: u64,
+}
+
+/// Everything that connections share.
+#[derive(Debug)]
+pub struct State {
+    /// The time of this step.
+    pub now: Time,
+    /// The bounds.
+    pub limits: Limits,
+    /// What does not change.
+    pub settings: Settings,
+    /// What rpc-info.json says at present.
+    pub roots: roots::Roots,
+    /// Pooled memory.
+    pub buffers: buffers::Buffers,
+    /// Open files.
+    pub files: files::Files,
+    /// Sessions and tickets.
+    pub sessions: sessions::Sessions,
+    /// Reminders.
+    pub timers: timers::Timers<ConnId>,
+    /// Counters.
+    pub metrics: metrics::Metrics,
+    /// Messages between connections.
+    pub notes: notes::Notes,
+    /// Who wants a turn with its socket.
+    pub turns: turns::Turns,
+    /// Unpredictable bytes.
+    pub random: random::Random,
+    /// What the world is to do.
+    pub effects: VecDeque<Effect>,
+    /// The end has begun.
+    pub exiting: bool,
+    /// A client asked for the end.
+    pub exit_wanted: bool,
+    /// When a request last ended, or a message that counts last came (PROTOCOL §1, "Idle").
+    pub last_used: Time,
+    /// `/io` connections whose ACTIVITY is above 0.
+    pub active_channels: usize,
+    jobs_made: u64,
+    /// Jobs that have not come home.
+    pub jobs_out: usize,
+}
+
+impl State {
+    /// The state of a daemon that has done nothing yet.
+    pub fn new(limits: Limits, settings: Settings, random: random::Random) -> State {
+        State {
+            now: Time::default(),
+            buffers: buffers::Buffers::new(&limits),
+            limits,
+            settings,
+            roots: roots::Roots::default(),
+            files: files::Files::default(),
+            sessions: sessions::Sessions::default(),
+            timers: timers::Timers::default(),
+            metrics: metrics::Metrics::default(),
+            notes: notes::Notes::default(),
+            turns: turns::Turns::default(),
+            random,
+            effects: VecDeque::new(),
+            exiting: false,
+            exit_wanted: false,
+            last_used: Time::default(),
+            active_channels: 0,
+            jobs_made: 0,
+            jobs_out: 0,
+        }
+    }
+
+    /// Sends a job out; it comes home to `owner`. `uses`: the open file that it is at work on.
+    pub fn submit(&mut self, owner: ConnId, lane: Lane, uses: Option<FileId>, ask: Ask) -> JobId {
+        self.jobs_made += 1;
+        self.jobs_out += 1;
+        if let Some(file) = uses.and_then(|id| self.files.any_mut(id)) {
+            file.in_use += 1;
+        }
+        let id = JobId(self.jobs_made);
+        self.effects.push_back(Effect::Submit(Box::new(Job {
+            id,
+            owner,
+            lane,
+            uses,
+            stage: Stage::Ask(ask),
+        })));
+        id
+    }
+
+    /// When the daemon has been idle for too long (PROTOCOL §1); never, while something is under way.
+    pub fn idle_deadline(&self) -> Time {
+        if self.settings.idle_timeout_ms == 0 || self.metrics.http_in_flight > 0 || self.active_channels > 0 {
+            return Time::NEVER;
+        }
+        self.last_used.plus_ms(self.settings.idle_timeout_ms)
+    }
+
+    /// Milliseconds since 1970.
+    pub fn wall_ms(&self) -> u64 {
+        self.settings.epoch_ms.saturating_add(self.now.millis())
+    }
+}

@@ -1,0 +1,261 @@
+//! The pool of buffers: who may hold how many. A hog can't starve the others: an account may take a buffer only while
+//! it holds fewer than are free (dynamic thresholds, as in switches), so one disk that hangs ends up with half of the
+//! pool, a second one with half of the rest, and something is always left. Checked writes, which must be held whole,
+//! reserve their memory beforehand from a separate budget, first come, first served.
+//!
+//! A wake is not a grant: [`Buffers::wake`] tells the first in each line that it may try; it leaves the line when it
+//! takes, or dies.
+
+use crate::buffer::{BUFFER_BYTES, Buffer};
+use crate::ids::{ConnId, RootNumber};
+use crate::limits::Limits;
+use crate::state::notes::{Note, Notes};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Who a buffer is accounted to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Account(u32);
+
+impl Account {
+    /// Bytes on their way to the hash.
+    pub const HASH: Account = Account(0);
+    /// Bytes that a reservation pays for.
+    const BULK: Account = Account(u32::MAX);
+
+    /// Bytes to or from a root.
+    pub fn root(number: RootNumber) -> Account {
+        Account(number.0.saturating_add(1).min(u32::MAX - 1))
+    }
+}
+
+/// A right to hold that many buffers; given back by [`Buffers::release`].
+#[derive(Debug)]
+#[must_use = "a reservation that is dropped is lost to everyone"]
+pub struct Reservation {
+    buffers: usize,
+}
+
+/// The pool.
+#[derive(Debug)]
+pub struct Buffers {
+    free: Vec<Buffer>,
+    kept_max: usize,
+    max: usize,
+    out: usize,
+    held: BTreeMap<Account, usize>,
+    lines: BTreeMap<Account, VecDeque<ConnId>>,
+    bulk_max: usize,
+    bulk_reserved: usize,
+    bulk_line: VecDeque<ConnId>,
+}
+
+impl Buffers {
+    /// An empty pool under the given bounds.
+    pub fn new(limits: &Limits) -> Buffers {
+        Buffers {
+            free: Vec::new(),
+            kept_max: limits.buffers_kept_max,
+            max: limits.buffers_max.max(1),
+            out: 0,
+            held: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            bulk_max: (limits.bulk_bytes_max / BUFFER_BYTES).max(1),
+            bulk_reserved: 0,
+            bulk_line: VecDeque::new(),
+        }
+    }
+
+    /// Takes a buffer for `account`, or puts `who` in line for one.
+    pub fn take(&mut self, account: Account, who: ConnId) -> Option<Buffer> {
+        if !self.may_take(account) || !self.is_turn_of(account, who) {
+            self.stand(account, who);
+            return None;
+        }
+        let Some(buffer) = self.fresh(account) else {
+            self.stand(account, who);
+            return None;
+        };
+        self.leave_line(account, who);
+        self.out += 1;
+        *self.held.entry(account).or_default() += 1;
+        Some(buffer)
+    }
+
+    /// Takes one of the buffers that a reservation pays for. `None` only where the system has no memory.
+    pub fn take_reserved(&mut self, _paid: &Reservation) -> Option<Buffer> {
+        self.fresh(Account::BULK)
+    }
+
+    /// Gives a buffer back, whoever it was that took it.
+    pub fn give(&mut self, mut buffer: Buffer) {
+        let account = Account(buffer.account);
+        if account != Account::BULK {
+            self.out -= 1;
+            if let Some(held) = self.held.get_mut(&account) {
+                *held -= 1;
+                if *held == 0 {
+                    self.held.remove(&account);
+                }
+            }
+        }
+        buffer.clear();
+        if self.free.len() < self.kept_max {
+            self.free.push(buffer);
+        }
+    }
+
+    /// Reserves memory for `bytes`, or puts `who` in line for it. More than the whole budget is never asked: the
+    /// contract's limit on checked bodies sees to it.
+    pub fn reserve(&mut self, bytes: u64, who: ConnId) -> Option<Reservation> {
+        let buffers = usize::try_from(bytes.div_ceil(BUFFER_BYTES as u64))
+            .unwrap_or(usize::MAX)
+            .clamp(1, self.bulk_max);
+        let first = self.bulk_line.front().is_none_or(|first| *first == who);
+        if !first || self.bulk_reserved + buffers > self.bulk_max {
+            if !self.bulk_line.contains(&who) {
+                self.bulk_line.push_back(who);
+            }
+            return None;
+        }
+        self.bulk_line.retain(|other| *other != who);
+        self.bulk_reserved += buffers;
+        Some(Reservation { buffers })
+    }
+
+    /// Gives a reservation back.
+    pub fn release(&mut self, reservation: Reservation) {
+        self.bulk_reserved -= reservation.buffers;
+    }
+
+    /// `who` has gone, or wants nothing any more: it stands in no line.
+    pub fn forget(&mut self, who: ConnId) {
+        self.bulk_line.retain(|other| *other != who);
+        self.lines.retain(|_, line| {
+            line.retain(|other| *other != who);
+            !line.is_empty()
+        });
+    }
+
+    /// At the end of a step: where something is free and someone waits, the first is told.
+    pub fn wake(&self, notes: &mut Notes) {
+        for (account, line) in &self.lines {
+            if let (true, Some(first)) = (self.may_take(*account), line.front()) {
+                notes.send(*first, Note::MemoryFree);
+            }
+        }
+        if let (true, Some(first)) = (self.bulk_reserved < self.bulk_max, self.bulk_line.front()) {
+            notes.send(*first, Note::MemoryFree);
+        }
+    }
+
+    /// Whether anyone waits for memory: then connections read no more than they must.
+    pub fn is_tight(&self) -> bool {
+        !self.lines.is_empty()
+    }
+
+    /// Bytes reserved for checked writes.
+    pub fn bulk_reserved_bytes(&self) -> usize {
+        self.bulk_reserved * BUFFER_BYTES
+    }
+
+    /// Buffers that are out, reserved ones not counted.
+    pub fn out(&self) -> usize {
+        self.out
+    }
+
+    fn may_take(&self, account: Account) -> bool {
+        let free = self.max - self.out.min(self.max);
+        let held = self.held.get(&account).copied().unwrap_or(0);
+        free > 0 && (held < free || held == 0)
+    }
+
+    fn is_turn_of(&self, account: Account, who: ConnId) -> bool {
+        self.lines.get(&account).and_then(VecDeque::front).is_none_or(|first| *first == who)
+    }
+
+    fn stand(&mut self, account: Account, who: ConnId) {
+        let line = self.lines.entry(account).or_default();
+        if !line.contains(&who) {
+            line.push_back(who);
+        }
+    }
+
+    fn leave_line(&mut self, account: Account, who: ConnId) {
+        if let Some(line) = self.lines.get_mut(&account) {
+            line.retain(|other| *other != who);
+            if line.is_empty() {
+                self.lines.remove(&account);
+            }
+        }
+    }
+
+    fn fresh(&mut self, account: Account) -> Option<Buffer> {
+        let mut buffer = self.free.pop().or_else(|| Buffer::new().ok())?;
+        buffer.account = account.0;
+        Some(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(buffers_max: usize) -> Buffers {
+        Buffers::new(&Limits { buffers_max, bulk_bytes_max: 4 * BUFFER_BYTES, ..Limits::default() })
+    }
+
+    fn id(slot: u32) -> ConnId {
+        ConnId { slot, serial: 0 }
+    }
+
+    #[test]
+    fn a_hog_leaves_something_for_others() {
+        let mut pool = pool(8);
+        let (hog, other) = (Account::root(RootNumber(1)), Account::root(RootNumber(2)));
+        let mut held = Vec::new();
+        while let Some(buffer) = pool.take(hog, id(1)) {
+            held.push(buffer);
+        }
+        assert_eq!(held.len(), 4);
+        assert!(pool.take(other, id(2)).is_some());
+    }
+
+    #[test]
+    fn even_a_pool_of_one_serves_everyone_in_turn() {
+        let mut pool = pool(1);
+        let account = Account::HASH;
+        let first = pool.take(account, id(1)).expect("the only one");
+        assert!(pool.take(account, id(2)).is_none());
+        assert!(pool.take(account, id(3)).is_none());
+        pool.give(first);
+        assert!(pool.take(account, id(3)).is_none(), "2 came before 3");
+        let mut notes = Notes::default();
+        pool.wake(&mut notes);
+        assert_eq!(notes.take(), Some((id(2), Note::MemoryFree)));
+        let second = pool.take(account, id(2)).expect("its turn");
+        pool.give(second);
+        assert!(pool.take(account, id(3)).is_some());
+        assert!(!pool.is_tight());
+    }
+
+    #[test]
+    fn the_dead_leave_the_line() {
+        let mut pool = pool(1);
+        let only = pool.take(Account::HASH, id(1)).expect("the only one");
+        assert!(pool.take(Account::HASH, id(2)).is_none());
+        pool.forget(id(2));
+        pool.give(only);
+        assert!(pool.take(Account::HASH, id(3)).is_some());
+    }
+
+    #[test]
+    fn reservations_are_served_in_order() {
+        let mut pool = pool(1);
+        let big = pool.reserve(3 * BUFFER_BYTES as u64, id(1)).expect("fits");
+        assert!(pool.reserve(2 * BUFFER_BYTES as u64, id(2)).is_none());
+        assert!(pool.reserve(1, id(3)).is_none(), "no overtaking");
+        pool.release(big);
+        assert!(pool.reserve(2 * BUFFER_BYTES as u64, id(2)).is_some());
+        assert!(pool.reserve(1, id(3)).is_some());
+    }
+}

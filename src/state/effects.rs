@@ -1,0 +1,25 @@
+//! What the engine wants done by the world, as typed values; the reactor (or the simulation) carries them out in
+//! order.
+
+use crate::ids::ConnId;
+use crate::job::Job;
+
+/// Something only the outside can do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Hand a job to the workers.
+    Submit(Box<Job>),
+    /// Close a connection's socket and forget it. `abort`: with a reset, dropping what is unsent.
+    Close {
+        /// Whose.
+        id: ConnId,
+        /// By RST.
+        abort: bool,
+    },
+    /// Send FIN: nothing more will be written.
+    ShutdownWrite(ConnId),
+    /// Keep little in the kernel for this connection: it is a stream, which may be abandoned at any time.
+    SmallSendBuffer(ConnId),
+    /// Accept no more connections: the end has begun.
+    StopListening,
+}

@@ -1,0 +1,36 @@
+//! Messages between connections, which never touch each other: a note is written here, and the engine delivers it
+//! before the step ends. A note to someone who has gone is dropped and counted.
+
+use crate::ids::ConnId;
+use std::collections::VecDeque;
+
+/// What one connection, or the state, has to say to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A buffer, or bulk memory, that you wait for may be had: try. A wake is not a grant.
+    MemoryFree,
+    /// Look again at what you wait for: a file's state or its available bytes changed.
+    Look,
+    /// What you serve is void (its file or ticket was closed): cut the connection.
+    Cut,
+    /// The daemon ends: finish what is in flight, then close.
+    Exit,
+}
+
+/// The notes on their way.
+#[derive(Debug, Default)]
+pub struct Notes {
+    queue: VecDeque<(ConnId, Note)>,
+}
+
+impl Notes {
+    /// Writes a note.
+    pub fn send(&mut self, to: ConnId, note: Note) {
+        self.queue.push_back((to, note));
+    }
+
+    /// Takes the oldest.
+    pub fn take(&mut self) -> Option<(ConnId, Note)> {
+        self.queue.pop_front()
+    }
+}
