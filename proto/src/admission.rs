@@ -97,15 +97,10 @@ pub fn admit<'a>(head: &Head<'a>, gate: &Gate<'_>) -> Result<Admitted<'a>, Rejec
         .map_err(|refusal| Rejected { refusal, origin })
 }
 
-/// `Host`, or what goes before it, is this very port of loopback: no DNS name that was rebound to it.
+/// `Host`, or the authority that goes before it (RFC 9112 §3.2.2), is this very port of loopback: no DNS name that was rebound to it.
 fn check_host(head: &Head<'_>, gate: &Gate<'_>) -> Result<(), Refusal> {
-    let host = head.field("host").unwrap_or_default();
-    let named = [Some(host), head.authority.map(str::as_bytes)];
-    if named.into_iter().flatten().all(|authority| is_own_authority(authority, gate.port)) {
-        Ok(())
-    } else {
-        Err(Code::HostForbidden.into())
-    }
+    let authority = head.authority.map(str::as_bytes).or_else(|| head.field("host")).unwrap_or_default();
+    if is_own_authority(authority, gate.port) { Ok(()) } else { Err(Code::HostForbidden.into()) }
 }
 
 fn is_own_authority(authority: &[u8], port: u16) -> bool {
