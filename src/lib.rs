@@ -17,5 +17,6 @@ mod run;
 pub mod service;
 pub mod state;
 pub mod time;
+pub mod workers;
 
 pub use run::run;

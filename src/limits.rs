@@ -44,6 +44,8 @@ pub struct Limits {
     pub sessions_max: usize,
     /// Chunk jobs of one `/hash/from-file` under way at a time.
     pub hash_jobs_max: usize,
+    /// Work on files.
+    pub disk: DiskLimits,
 }
 
 impl Default for Limits {
@@ -68,6 +70,7 @@ impl Default for Limits {
             transfer: cfg!(any(target_os = "linux", target_os = "android")),
             sessions_max: 1024,
             hash_jobs_max: 16,
+            disk: DiskLimits::default(),
         }
     }
 }
@@ -81,6 +84,33 @@ impl Limits {
             + self.channel_out_bytes_max
             + self.head_read_bytes
             + self.connections_max * self.head_read_tight_bytes
+    }
+}
+
+/// The bounds of work on files.
+#[derive(Clone, Copy, Debug)]
+pub struct DiskLimits {
+    /// Descriptors of open files that are kept; fewer where the process may have few.
+    pub descriptors_max: usize,
+    /// Bytes that one job moves into a socket before others get their turn.
+    pub transfer_bytes_max: u64,
+    /// Memory for the names of one folder, in bytes.
+    pub list_bytes_max: usize,
+    /// Files and folders that one deletion removes.
+    pub delete_entries_max: u64,
+    /// Folders in each other that one deletion goes down.
+    pub delete_depth_max: usize,
+}
+
+impl Default for DiskLimits {
+    fn default() -> DiskLimits {
+        DiskLimits {
+            descriptors_max: 1024,
+            transfer_bytes_max: 2 << 20,
+            list_bytes_max: 4 << 20,
+            delete_entries_max: 10_000_000,
+            delete_depth_max: 4096,
+        }
     }
 }
 

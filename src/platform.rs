@@ -1,3 +1,5 @@
-//! What the system tells about the machine, as plain data. Nothing here is called by the core.
+//! What differs between operating systems, each subject behind one small interface in a file of its own. Nothing here
+//! is called by the core, and nothing above names a system.
 
+pub(crate) mod files;
 pub mod interfaces;

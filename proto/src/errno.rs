@@ -47,7 +47,12 @@ errnos! {
     ENOSPC 28 28 0 "Disk full."
     EROFS 30 30 0 "Read-only file system."
     EPIPE 32 32 10058 "Broken pipe."
+    ENAMETOOLONG 36 63 10063 "File name too long."
+    ENOTEMPTY 39 66 10066 "Directory not empty."
+    ELOOP 40 62 10062 "Too many links."
     EPROTO 71 100 0 "Protocol error, a failed TLS handshake among them."
+    EOVERFLOW 75 84 0 "Too much of something."
+    EILSEQ 84 92 0 "Not a character of the file system's."
     EMSGSIZE 90 40 10040 "Message too long."
     EPROTONOSUPPORT 93 43 10043 "Protocol not supported."
     EOPNOTSUPP 95 102 10045 "Operation not supported."
@@ -68,6 +73,7 @@ errnos! {
     EHOSTUNREACH 113 65 10065 "Host unreachable."
     EALREADY 114 37 10037 "Already under way."
     EINPROGRESS 115 36 10036 "Under way."
+    ESTALE 116 70 10070 "Stale file handle."
     EDQUOT 122 69 10069 "Quota used up."
     ECANCELED 125 89 10103 "Cancelled."
 }
@@ -112,7 +118,10 @@ const WIN32: &[(i32, Errno)] = &[
     (109, Errno::EPIPE),
     (112, Errno::ENOSPC),
     (121, Errno::ETIMEDOUT),
+    (123, Errno::EINVAL),
+    (145, Errno::ENOTEMPTY),
     (183, Errno::EEXIST),
+    (206, Errno::ENAMETOOLONG),
     (267, Errno::ENOTDIR),
     (995, Errno::ECANCELED),
     (1223, Errno::ECANCELED),
@@ -121,6 +130,7 @@ const WIN32: &[(i32, Errno)] = &[
     (1232, Errno::EHOSTUNREACH),
     (1236, Errno::ECONNABORTED),
     (1295, Errno::EDQUOT),
+    (1921, Errno::ELOOP),
 ];
 
 impl Errno {

@@ -1,0 +1,161 @@
+//! Files on Linux, macOS and other Unixes. Where only Linux can do a thing, the others say that they can't.
+
+use super::{Facts, Kind, QuickFacts};
+use crate::job::{FileIdentity, RootSpace};
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use rustix::fs::{Access, OFlags, StatVfsMountFlags};
+use std::ffi::OsStr;
+use std::fs::{File, Metadata};
+use std::io::{self, IoSlice};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::Path;
+
+/// Slices that one gathered write takes; the system's own limit is 1,024.
+#[cfg(target_os = "linux")]
+const SLICES_MAX: usize = 64;
+
+/// How files are opened: for reading, or for both. Opening never waits (a FIFO without a peer) and never makes a
+/// terminal ours.
+pub(crate) fn options(write: bool) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(write).custom_flags(bits(OFlags::NONBLOCK | OFlags::NOCTTY));
+    options
+}
+
+/// As [`options`] for reading, for a file of the daemon's own.
+pub(crate) fn own_options() -> std::fs::OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).custom_flags(bits(OFlags::NONBLOCK | OFlags::NOCTTY));
+    options
+}
+
+/// Opens the folder `name` in `parent`; a link of that name is not followed but an error.
+pub(crate) fn open_folder_itself(parent: &Dir, name: &OsStr) -> io::Result<Dir> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(bits(OFlags::DIRECTORY | OFlags::NOFOLLOW));
+    parent.open_with(name, &options).map(|file| Dir::from_std_file(file.into_std()))
+}
+
+/// Removes the file or link `name` in `parent`.
+pub(crate) fn remove_entry(parent: &Dir, name: &OsStr) -> io::Result<()> {
+    parent.remove_file(name)
+}
+
+/// What the system says of `file`.
+pub(crate) fn facts(file: &File) -> io::Result<Facts> {
+    file.metadata().map(|metadata| of_metadata(&metadata))
+}
+
+fn of_metadata(metadata: &Metadata) -> Facts {
+    let kind = match metadata.file_type() {
+        kind if kind.is_file() => Kind::File,
+        kind if kind.is_dir() => Kind::Folder,
+        _ => Kind::Other,
+    };
+    let mtime_ms = metadata.mtime().saturating_mul(1000).saturating_add(metadata.mtime_nsec() / 1_000_000);
+    Facts {
+        identity: FileIdentity { device: metadata.dev(), inode: metadata.ino() },
+        links: metadata.nlink(),
+        kind,
+        size: metadata.size(),
+        allocated: metadata.blocks().saturating_mul(512),
+        mtime_ms: u64::try_from(mtime_ms).unwrap_or(0),
+    }
+}
+
+/// One read at `offset`; 0 at the end of the file.
+pub(crate) fn read_at(file: &File, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+    file.read_at(into, offset)
+}
+
+/// One write of `parts` at `offset`, which may take fewer bytes.
+#[cfg(target_os = "linux")]
+pub(crate) fn write_at(file: &File, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    match parts {
+        [single] => file.write_at(single, offset),
+        _ => Ok(rustix::io::pwritev(file, &parts[..parts.len().min(SLICES_MAX)], offset)?),
+    }
+}
+
+/// One write at `offset` of the first part that holds anything; it may take fewer bytes.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn write_at(file: &File, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    parts.iter().find(|part| !part.is_empty()).map_or(Ok(0), |part| file.write_at(part, offset))
+}
+
+/// A read of what is in memory, with what the file is like at that moment; `None` where the system can't promise not
+/// to wait, or would have to.
+#[cfg(target_os = "linux")]
+pub(crate) fn read_at_once(file: &File, offset: u64, into: &mut [u8]) -> Option<(usize, QuickFacts)> {
+    use rustix::fs::{AtFlags, StatxFlags, statx};
+    use rustix::io::{ReadWriteFlags, preadv2};
+    let count = preadv2(file, &mut [io::IoSliceMut::new(into)], offset, ReadWriteFlags::NOWAIT).ok()?;
+    // A network file system would ask its server, unless told not to.
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let facts = statx(file, c"", flags, StatxFlags::SIZE | StatxFlags::NLINK).ok()?;
+    Some((count, QuickFacts { size: facts.stx_size, links: facts.stx_nlink.into() }))
+}
+
+/// No such promise on this system.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn read_at_once(_: &File, _: u64, _: &mut [u8]) -> Option<(usize, QuickFacts)> {
+    None
+}
+
+/// Reserves blocks for the first `size` bytes without changing the file's size. `Unsupported` where the file system,
+/// or this system, can't.
+#[cfg(target_os = "linux")]
+pub(crate) fn reserve(file: &File, size: u64) -> io::Result<()> {
+    Ok(rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, size)?)
+}
+
+/// Not on this system.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn reserve(_: &File, _: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Makes a file with reserved blocks at least `size` bytes long, in one step that can never shorten it.
+#[cfg(target_os = "linux")]
+pub(crate) fn extend_reserved(file: &File, size: u64) -> io::Result<()> {
+    Ok(rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, size)?)
+}
+
+/// Not on this system.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn extend_reserved(_: &File, _: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// The file's data, and what is needed to find it, to the disk (`F_FULLFSYNC` on macOS).
+pub(crate) fn flush(file: &File, _writable: bool) -> io::Result<()> {
+    file.sync_data()
+}
+
+/// Bytes that nobody uses on the file system of `file`, those kept for the system included; `None` where it doesn't
+/// count them.
+pub(crate) fn unused_bytes(file: &File) -> Option<u64> {
+    let system = rustix::fs::fstatvfs(file).ok().filter(|system| system.f_blocks > 0)?;
+    Some(system.f_bfree.saturating_mul(system.f_frsize))
+}
+
+/// Space and writability below the folder `path`.
+pub(crate) fn space(path: &Path) -> io::Result<RootSpace> {
+    let system = rustix::fs::statvfs(path)?;
+    let may_write = rustix::fs::access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+    Ok(RootSpace {
+        writable: may_write && !system.f_flag.contains(StatVfsMountFlags::RDONLY),
+        free_bytes: system.f_bavail.saturating_mul(system.f_frsize),
+        total_bytes: system.f_blocks.saturating_mul(system.f_frsize),
+    })
+}
+
+/// How many descriptors this process may have open; `None`: any number.
+pub(crate) fn descriptors_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+fn bits(flags: OFlags) -> i32 {
+    flags.bits().cast_signed()
+}

@@ -1,0 +1,26 @@
+//! The names in a folder, up to a bound of memory.
+
+use super::confined::native;
+use super::errors::{of_path, too_many};
+use crate::job::DiskError;
+use cap_std::fs::Dir;
+use jstorrent_io_proto::path::RelPath;
+
+/// What a name costs beside its bytes, in bytes: a `String`, and what its allocation rounds up to.
+const NAME_OVERHEAD_BYTES: usize = 40;
+
+/// The names, sorted; at most `bytes_max` bytes of memory for them.
+pub(super) fn list(root: &Dir, path: &RelPath, bytes_max: usize) -> Result<Vec<String>, DiskError> {
+    let mut names = Vec::new();
+    let mut bytes = 0;
+    for entry in root.read_dir(native(path)).map_err(of_path)? {
+        let name = entry.map_err(of_path)?.file_name().to_string_lossy().into_owned();
+        bytes += name.len() + NAME_OVERHEAD_BYTES;
+        if bytes > bytes_max {
+            return Err(too_many("names in that folder"));
+        }
+        names.push(name);
+    }
+    names.sort_unstable();
+    Ok(names)
+}

@@ -1,0 +1,353 @@
+//! The disk of the running daemon. Opens and reopens by name below the roots, and works on descriptors; whatever else
+//! there is to a call is in the files beside this one.
+
+use super::deletion::{self, DeletionLimits};
+use super::descriptors::{Descriptor, Descriptors};
+use super::errors::{is_shortage, of_file};
+use super::reserve::{self, retry};
+use super::{Disk, OpenHow, ReadNow, confined, listing, space};
+use crate::ids::RootNumber;
+use crate::job::{
+    DiskError, FileHandle, FileStat, Opened, Outlet, PathStat, Root, RootSpace, TransferError, Transferred,
+};
+use crate::limits::DiskLimits;
+use crate::platform::files::{self, Facts, QuickFacts};
+use jstorrent_io_proto::path::RelPath;
+use std::collections::HashMap;
+use std::io::{self, ErrorKind, IoSlice};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
+
+/// What happened so far, for `/stats`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskCounters {
+    /// Descriptors of open files that are kept now.
+    pub descriptors: usize,
+    /// Times that a handle's file was opened again.
+    pub reopened: u64,
+}
+
+/// The share of the process's descriptors that open files may take.
+const DESCRIPTORS_SHARE: u64 = 4;
+/// Waits, in milliseconds, between attempts to open something while descriptors are short: what was given up may
+/// still be in use, or be closing.
+const SHORTAGE_WAITS_MS: [u64; 8] = [0, 1, 2, 4, 8, 16, 32, 64];
+/// Descriptors given up at a time while they are short.
+const SHORTAGE_SHED: usize = 16;
+/// Roots above which those that no descriptor belongs to are forgotten.
+const ROOTS_KEPT: usize = 64;
+
+/// The system's file systems.
+#[derive(Debug)]
+pub struct RealDisk {
+    limits: DiskLimits,
+    descriptors: Descriptors,
+    resizing: Mutex<HashMap<RootNumber, Arc<RwLock<()>>>>,
+    next_key: AtomicU64,
+    reopened: AtomicU64,
+}
+
+impl RealDisk {
+    /// A disk with nothing open.
+    pub fn new(limits: DiskLimits) -> RealDisk {
+        let share = files::descriptors_limit().map_or(u64::MAX, |all| all / DESCRIPTORS_SHARE);
+        let descriptors_max = limits.descriptors_max.min(usize::try_from(share).unwrap_or(usize::MAX));
+        RealDisk {
+            limits,
+            descriptors: Descriptors::new(descriptors_max),
+            resizing: Mutex::default(),
+            next_key: AtomicU64::new(0),
+            reopened: AtomicU64::new(0),
+        }
+    }
+
+    /// Closes up to `n` descriptors that were not used for longest, so that others may be opened; returns how many.
+    /// For the poll thread: never waits. They are closed on another thread, a moment later.
+    pub fn shed(&self, n: usize) -> usize {
+        self.descriptors.shed(n)
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> DiskCounters {
+        DiskCounters { descriptors: self.descriptors.len(), reopened: self.reopened.load(Ordering::Relaxed) }
+    }
+
+    /// The open file of a handle, to read from by offset; opened again where that is needed.
+    pub fn descriptor(&self, file: &FileHandle) -> Result<Arc<Descriptor>, DiskError> {
+        if file.is_gone() {
+            return Err(DiskError::NotFound);
+        }
+        match self.descriptors.get(file.key) {
+            Some(descriptor) => Ok(descriptor),
+            None => self.reopen(file),
+        }
+    }
+
+    /// Opens a handle's file again: the same one, or none.
+    fn reopen(&self, file: &FileHandle) -> Result<Arc<Descriptor>, DiskError> {
+        let found = self.with_descriptors(|| {
+            let root = confined::root_folder(&file.root)?;
+            confined::open(&root, confined::native(&file.path), file.writable)
+        });
+        let (opened, facts) = match found {
+            // Something else has its name now.
+            Err(
+                DiskError::NotFound
+                | DiskError::IsDirectory
+                | DiskError::NotRegular
+                | DiskError::NotADirectory
+                | DiskError::EscapesRoot
+                | DiskError::LinkLoop,
+            ) => return Err(noticed_gone(file)),
+            other => other?,
+        };
+        if facts.identity != file.identity {
+            return Err(noticed_gone(file));
+        }
+        self.reopened.fetch_add(1, Ordering::Relaxed);
+        Ok(self.keep(file.key, opened, &file.root))
+    }
+
+    fn keep(&self, key: u64, file: std::fs::File, root: &Root) -> Arc<Descriptor> {
+        let resizing = self.resizing(root.number);
+        self.descriptors.insert(key, Descriptor::new(file, root.number, resizing))
+    }
+
+    /// The lock that sizes below a root are set under.
+    fn resizing(&self, root: RootNumber) -> Arc<RwLock<()>> {
+        let mut all = self.resizing.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() > ROOTS_KEPT {
+            all.retain(|_, lock| Arc::strong_count(lock) > 1);
+        }
+        Arc::clone(all.entry(root).or_default())
+    }
+
+    /// The open file of a handle and what the system says of it now; an error where it was deleted.
+    fn live(&self, file: &FileHandle) -> Result<(Arc<Descriptor>, Facts), DiskError> {
+        let descriptor = self.descriptor(file)?;
+        let facts = files::facts(descriptor.file()).map_err(|error| judged(file, error))?;
+        if facts.links == 0 {
+            return Err(noticed_gone(file));
+        }
+        Ok((descriptor, facts))
+    }
+
+    fn writable(&self, file: &FileHandle) -> Result<Arc<Descriptor>, DiskError> {
+        let (descriptor, _) = self.live(file)?;
+        if file.writable { Ok(descriptor) } else { Err(DiskError::ReadOnly) }
+    }
+
+    /// Tries what needs a descriptor, giving up cached ones while there is none to be had.
+    fn with_descriptors<T>(&self, attempt: impl Fn() -> Result<T, DiskError>) -> Result<T, DiskError> {
+        for wait_ms in SHORTAGE_WAITS_MS {
+            match attempt() {
+                Err(error) if is_shortage(&error) => {
+                    self.descriptors.shed(SHORTAGE_SHED);
+                    thread::sleep(Duration::from_millis(wait_ms));
+                }
+                other => return other,
+            }
+        }
+        attempt()
+    }
+
+    /// [`Self::with_descriptors`], for what happens below a root.
+    fn below<T>(
+        &self,
+        root: &Root,
+        attempt: impl Fn(&cap_std::fs::Dir) -> Result<T, DiskError>,
+    ) -> Result<T, DiskError> {
+        self.with_descriptors(|| attempt(&confined::root_folder(root)?))
+    }
+}
+
+impl Disk for RealDisk {
+    fn open(&self, root: &Arc<Root>, path: &RelPath, how: OpenHow) -> Result<Opened, DiskError> {
+        if path.is_root() {
+            return Err(DiskError::IsDirectory);
+        }
+        let (opened, facts, created) = self.below(root, |folder| {
+            if how.create {
+                confined::open_or_make(folder, path, how.write)
+            } else {
+                confined::open(folder, confined::native(path), how.write)
+                    .map(|(file, facts)| (file, facts, false))
+            }
+        })?;
+        let key = self.next_key.fetch_add(1, Ordering::Relaxed);
+        self.keep(key, opened, root);
+        let file = FileHandle::new(key, Arc::clone(root), path.clone(), how.write, facts.identity);
+        Ok(Opened { file: Arc::new(file), size: facts.size, created, mtime_ms: facts.mtime_ms })
+    }
+
+    fn inspect(&self, file: &FileHandle) -> Result<FileStat, DiskError> {
+        let (_, facts) = self.live(file)?;
+        Ok(FileStat { size: facts.size, allocated: facts.allocated, mtime_ms: facts.mtime_ms })
+    }
+
+    fn read_at(&self, file: &FileHandle, offset: u64, into: &mut [u8]) -> Result<usize, DiskError> {
+        let descriptor = self.descriptor(file)?;
+        retry(|| files::read_at(descriptor.file(), offset, into)).map_err(|error| judged(file, error))
+    }
+
+    fn write_at(&self, file: &FileHandle, offset: u64, parts: &[IoSlice<'_>]) -> Result<usize, DiskError> {
+        let descriptor = self.writable(file)?;
+        if parts.is_empty() {
+            return Ok(0);
+        }
+        let _shared = descriptor.resizing.read().unwrap_or_else(PoisonError::into_inner);
+        retry(|| files::write_at(descriptor.file(), offset, parts)).map_err(|error| judged(file, error))
+    }
+
+    fn transfer(
+        &self,
+        file: &FileHandle,
+        outlet: &dyn Outlet,
+        offset: u64,
+        length: u64,
+    ) -> Result<Transferred, TransferError> {
+        let (descriptor, _) = self.live(file).map_err(TransferError::Disk)?;
+        let share = length.min(self.limits.transfer_bytes_max);
+        let mut moved = 0;
+        while moved < share {
+            let most = usize::try_from(share - moved).unwrap_or(usize::MAX);
+            match retry(|| outlet.send_file(descriptor.file(), offset.saturating_add(moved), most)) {
+                Ok(0) => return Err(ended_early(descriptor.file())),
+                Ok(count) => moved += count as u64,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Ok(Transferred { bytes: moved, blocked: true });
+                }
+                Err(error) => return Err(judged_transfer(file, error)),
+            }
+        }
+        Ok(Transferred { bytes: moved, blocked: false })
+    }
+
+    fn flush(&self, file: &FileHandle) -> Result<(), DiskError> {
+        let (descriptor, _) = self.live(file)?;
+        retry(|| files::flush(descriptor.file(), file.writable)).map_err(|error| judged(file, error))
+    }
+
+    fn preallocate(&self, file: &FileHandle, size: u64, full: bool) -> Result<u64, DiskError> {
+        reserve::preallocate(&*self.writable(file)?, size, full)
+    }
+
+    fn truncate(&self, file: &FileHandle, size: u64) -> Result<(), DiskError> {
+        let descriptor = self.writable(file)?;
+        let _shared = descriptor.resizing.read().unwrap_or_else(PoisonError::into_inner);
+        retry(|| descriptor.file().set_len(size)).map_err(|error| judged(file, error))
+    }
+
+    fn forget(&self, file: &FileHandle) {
+        self.descriptors.remove(file.key);
+    }
+
+    fn path_stat(&self, root: &Root, path: &RelPath) -> Result<PathStat, DiskError> {
+        self.below(root, |folder| confined::stat(folder, path))
+    }
+
+    fn path_list(&self, root: &Root, path: &RelPath) -> Result<Vec<String>, DiskError> {
+        self.below(root, |folder| listing::list(folder, path, self.limits.list_bytes_max))
+    }
+
+    fn path_delete(&self, root: &Root, path: &RelPath) -> Result<(), DiskError> {
+        let limits = DeletionLimits {
+            entries_max: self.limits.delete_entries_max,
+            depth_max: self.limits.delete_depth_max,
+        };
+        self.below(root, |folder| deletion::delete(folder, path, limits))
+    }
+
+    fn path_truncate(&self, root: &Root, path: &RelPath, size: u64) -> Result<(), DiskError> {
+        let (file, _) = self.below(root, |folder| confined::open(folder, confined::native(path), true))?;
+        let resizing = self.resizing(root.number);
+        let _shared = resizing.read().unwrap_or_else(PoisonError::into_inner);
+        retry(|| file.set_len(size)).map_err(of_file)
+    }
+
+    fn make_folder(&self, root: &Root, path: &RelPath) -> Result<(), DiskError> {
+        self.below(root, |folder| confined::make_folder(folder, path))
+    }
+
+    fn root_space(&self, root: &Root) -> Result<RootSpace, DiskError> {
+        space::root_space(root)
+    }
+
+    fn read_config(&self, path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
+        space::read_config(path, bytes_max)
+    }
+
+    fn read_now(
+        &self,
+        file: &FileHandle,
+        offset: u64,
+        into: &mut [u8],
+    ) -> Option<Result<ReadNow, DiskError>> {
+        if file.is_gone() {
+            return Some(Err(DiskError::NotFound));
+        }
+        let descriptor = self.descriptors.get(file.key)?;
+        let outcome = files::read_at_once(descriptor.file(), offset, into);
+        self.descriptors.release(descriptor);
+        let (count, facts) = outcome?;
+        judged_now(file, offset, into.len(), count, facts)
+    }
+}
+
+/// What a read of `count` bytes, where `wanted` were asked for, means for a file that is like `facts`.
+fn judged_now(
+    file: &FileHandle,
+    offset: u64,
+    wanted: usize,
+    count: usize,
+    facts: QuickFacts,
+) -> Option<Result<ReadNow, DiskError>> {
+    let end = offset.saturating_add(count as u64);
+    if facts.links == 0 {
+        Some(Err(noticed_gone(file)))
+    } else if count == wanted && count > 0 {
+        Some(Ok(ReadNow { count, size: facts.size.max(end) }))
+    } else if offset > facts.size {
+        Some(Err(DiskError::BeyondEnd { size: facts.size }))
+    } else {
+        // The rest is not in memory, or has just come.
+        (end == facts.size || wanted == 0).then_some(Ok(ReadNow { count, size: facts.size }))
+    }
+}
+
+fn noticed_gone(file: &FileHandle) -> DiskError {
+    file.set_gone();
+    DiskError::NotFound
+}
+
+/// An error on an open file. A network file system tells only now that it was deleted.
+fn judged(file: &FileHandle, error: io::Error) -> DiskError {
+    match of_file(error) {
+        DiskError::NotFound => noticed_gone(file),
+        other => other,
+    }
+}
+
+fn judged_transfer(file: &FileHandle, error: io::Error) -> TransferError {
+    match error.kind() {
+        ErrorKind::BrokenPipe
+        | ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::NotConnected
+        | ErrorKind::TimedOut
+        | ErrorKind::HostUnreachable
+        | ErrorKind::NetworkUnreachable => TransferError::Socket,
+        _ => TransferError::Disk(judged(file, error)),
+    }
+}
+
+/// The file ended before what was promised of it.
+fn ended_early(file: &std::fs::File) -> TransferError {
+    TransferError::Disk(match files::facts(file) {
+        Ok(facts) => DiskError::BeyondEnd { size: facts.size },
+        Err(error) => of_file(error),
+    })
+}

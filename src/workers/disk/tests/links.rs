@@ -1,0 +1,139 @@
+//! Links of every kind, wherever they lead: nothing outside the root is read, changed, made or removed.
+#![cfg(unix)]
+
+use super::*;
+use std::os::unix::fs::symlink;
+
+/// What each way to name something says of `name`, where nothing may come of it.
+fn refused(t: &Fixture, name: &str) -> Vec<DiskError> {
+    let path = rel(name);
+    vec![
+        t.open(name, READ).unwrap_err(),
+        t.open(name, WRITE).unwrap_err(),
+        t.open(name, MAKE).unwrap_err(),
+        t.open(name, OpenHow { write: false, create: true }).unwrap_err(),
+        t.disk.path_stat(&t.root, &path).unwrap_err(),
+        t.disk.path_list(&t.root, &path).unwrap_err(),
+        t.disk.path_truncate(&t.root, &path, 0).unwrap_err(),
+        t.disk.make_folder(&t.root, &path).unwrap_err(),
+    ]
+}
+
+#[test]
+fn links_that_lead_out_are_refused() {
+    let t = Fixture::new();
+    let outside = t.dir.path().to_path_buf();
+    std::fs::create_dir_all(t.at("deep/er")).unwrap();
+    symlink(outside.join("secret"), t.at("absolute")).unwrap();
+    symlink("../secret", t.at("relative")).unwrap();
+    symlink("../../../secret", t.at("deep/er/relative")).unwrap();
+    symlink("..", t.at("parent")).unwrap();
+    symlink("/", t.at("slash")).unwrap();
+    symlink("relative", t.at("chain 2")).unwrap();
+    symlink("deep/../chain 2", t.at("chain 1")).unwrap();
+    symlink("../new", t.at("dangling")).unwrap();
+    symlink("/proc/self/root", t.at("magic")).unwrap();
+    // Even one that comes back: what is out of the root on the way is out.
+    symlink("../root/deep", t.at("back again")).unwrap();
+    for name in [
+        "absolute",
+        "relative",
+        "deep/er/relative",
+        "parent",
+        "parent/secret",
+        "parent/new",
+        "slash",
+        "slash/tmp/new",
+        "chain 1",
+        "chain 2",
+        "dangling",
+        "dangling/new",
+        "magic",
+        "magic/tmp",
+        "back again",
+        "back again/new",
+    ] {
+        for error in refused(&t, name) {
+            assert_eq!(error, DiskError::EscapesRoot, "{name}");
+        }
+    }
+    for name in ["parent/secret", "slash/tmp", "back again/er"] {
+        assert_eq!(t.disk.path_delete(&t.root, &rel(name)), Err(DiskError::EscapesRoot), "{name}");
+    }
+    t.secret_is_untouched();
+    assert_eq!(std::fs::read_dir(outside).unwrap().count(), 2);
+}
+
+#[test]
+fn links_that_stay_inside_are_followed() {
+    let t = Fixture::new();
+    t.make("deep/er/file", b"inside");
+    symlink("deep/er", t.at("folder")).unwrap();
+    symlink("../../deep/er/file", t.at("deep/er/roundabout")).unwrap();
+    symlink("folder/roundabout", t.at("chain")).unwrap();
+    for name in ["folder/file", "chain", "folder/roundabout"] {
+        let file = t.open(name, WRITE).unwrap().file;
+        assert_eq!(t.read(&file, 0, 100), Ok((b"inside".to_vec(), 6)), "{name}");
+    }
+    assert_eq!(t.disk.path_list(&t.root, &rel("folder")).unwrap(), ["file", "roundabout"]);
+    assert!(t.open("folder/new/file", MAKE).unwrap().created);
+    assert!(t.at("deep/er/new/file").is_file());
+    assert_eq!(t.disk.make_folder(&t.root, &rel("folder")), Ok(()));
+    assert_eq!(t.disk.make_folder(&t.root, &rel("folder/x/y")), Ok(()));
+    assert!(t.at("deep/er/x/y").is_dir());
+}
+
+#[test]
+fn a_link_to_what_is_not_there_yet_is_filled_in() {
+    let t = Fixture::new();
+    std::fs::create_dir(t.at("deep")).unwrap();
+    symlink("deep/2", t.at("1")).unwrap();
+    symlink("../3", t.at("deep/2")).unwrap();
+    assert_eq!(t.open("1", WRITE).unwrap_err(), DiskError::NotFound);
+    assert!(t.open("1", MAKE).unwrap().created);
+    assert!(t.at("3").is_file());
+    assert!(!t.open("1", MAKE).unwrap().created);
+    // A folder that is not there either is not made up for a link.
+    symlink("nowhere/file", t.at("4")).unwrap();
+    assert_eq!(t.open("4", MAKE).unwrap_err(), DiskError::NotFound);
+    assert_eq!(t.disk.make_folder(&t.root, &rel("4")), Err(DiskError::NotFound));
+    assert_eq!(t.open("4/file", MAKE).unwrap_err(), DiskError::NotFound);
+}
+
+#[test]
+fn links_in_a_circle_are_refused() {
+    let t = Fixture::new();
+    symlink("self", t.at("self")).unwrap();
+    symlink("b", t.at("a")).unwrap();
+    symlink("a", t.at("b")).unwrap();
+    for name in ["self", "a", "b", "self/x"] {
+        for error in refused(&t, name) {
+            assert_eq!(error, DiskError::LinkLoop, "{name}");
+        }
+    }
+    for name in ["self", "a", "b"] {
+        assert_eq!(t.disk.path_delete(&t.root, &rel(name)), Ok(()), "{name}");
+    }
+    assert_eq!(t.disk.path_list(&t.root, &rel("")).unwrap(), [""; 0]);
+}
+
+#[test]
+fn deleting_removes_links_and_not_what_they_lead_to() {
+    let t = Fixture::new();
+    let outside = t.dir.path().to_path_buf();
+    std::fs::create_dir_all(outside.join("other/sub")).unwrap();
+    std::fs::write(outside.join("other/sub/file"), b"keep").unwrap();
+    t.make("inside", b"keep");
+    std::fs::create_dir_all(t.at("d/e")).unwrap();
+    for (n, target) in ["../..", "../../other", "/", "nowhere", "../inside"].into_iter().enumerate() {
+        symlink(target, t.at("d").join(n.to_string())).unwrap();
+        symlink(target, t.at("d/e").join(n.to_string())).unwrap();
+    }
+    symlink("../other", t.at("alone")).unwrap();
+    assert_eq!(t.disk.path_delete(&t.root, &rel("alone")), Ok(()));
+    assert_eq!(t.disk.path_delete(&t.root, &rel("d/1")), Ok(()));
+    assert_eq!(t.disk.path_delete(&t.root, &rel("d")), Ok(()));
+    assert_eq!(t.disk.path_list(&t.root, &rel("")).unwrap(), ["inside"]);
+    assert_eq!(std::fs::read(outside.join("other/sub/file")).unwrap(), b"keep");
+    t.secret_is_untouched();
+}

@@ -1,0 +1,3 @@
+//! What may block, on threads of its own: the disk, hashing, names.
+
+pub mod disk;
