@@ -56,7 +56,7 @@ enum Stop {
 
 fn scan_lines(window: &[u8], from: usize) -> Stop {
     let mut at = from;
-    while let Some(step) = window[at..].iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+    while let Some(step) = next_line_byte(&window[at..]) {
         at += step;
         match (window[at], window.get(at + 1)) {
             (b'\r', None) => return Stop::Waiting(at),
@@ -76,6 +76,20 @@ fn scan_lines(window: &[u8], from: usize) -> Stop {
         }
     }
     Stop::Waiting(window.len())
+}
+
+/// Where the next CR, LF or NUL is. Steps over runs that hold no control character 16 bytes at a time.
+fn next_line_byte(bytes: &[u8]) -> Option<usize> {
+    let (blocks, tail) = bytes.as_chunks::<16>();
+    let is_line_byte = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
+    for (number, block) in blocks.iter().enumerate() {
+        if block.iter().fold(false, |any, &byte| any | (byte <= b'\r'))
+            && let Some(at) = block.iter().position(is_line_byte)
+        {
+            return Some(number * 16 + at);
+        }
+    }
+    tail.iter().position(is_line_byte).map(|at| bytes.len() - tail.len() + at)
 }
 
 /// How many empty lines stand before the request line; looks at no more of them than may be there, and one.
@@ -209,18 +223,17 @@ fn ascii_text(value: &[u8]) -> Result<&str, ()> {
     if value.is_ascii() { std::str::from_utf8(value).map_err(|_| ()) } else { Err(()) }
 }
 
-/// Parses a complete head, the bytes up to [`HeadEnd::Found`].
+/// Parses a complete head, the bytes up to [`HeadEnd::Found`]. Other bytes are refused too, though perhaps by another code.
 pub fn parse_head(bytes: &[u8]) -> Result<Head<'_>, Refusal> {
-    let HeadEnd::Found(end) = find_head_end(bytes, 0) else {
-        return match find_head_end(bytes, 0) {
-            HeadEnd::Refused(refusal) => Err(refusal),
-            _ => Err(Refusal::because(Code::BadRequest, "The head is not complete.")),
-        };
+    if bytes.len() > HEAD_BYTES_MAX {
+        return Err(Code::HeadTooLarge.into());
+    }
+    let bytes = &bytes[leading_empty_lines(bytes).min(EMPTY_LINES_MAX) * 2..];
+    let Some(line_end) = bytes.windows(2).position(|pair| pair == b"\r\n") else {
+        return Err(Refusal::because(Code::BadRequest, "The head is not complete."));
     };
-    let bytes = &bytes[leading_empty_lines(bytes) * 2..end];
-    let line_end = bytes.windows(2).position(|pair| pair == b"\r\n").unwrap_or(bytes.len());
     let line = parse_request_line(&bytes[..line_end])?;
-    let fields = parse_fields(&bytes[(line_end + 2).min(bytes.len())..])?;
+    let fields = parse_fields(&bytes[line_end + 2..])?;
     finish(line, fields)
 }
 
@@ -249,11 +262,11 @@ fn parse_request_line(line: &[u8]) -> Result<RequestLine<'_>, Refusal> {
             "A request line is a method, a target and a version, one space apart.",
         ));
     };
+    if let Some(refusal) = overlong_request_line(line) {
+        return Err(refusal);
+    }
     let method = Method::parse(method).ok_or(SHAPE)?;
     let version = parse_version(version)?;
-    if target.len() > TARGET_BYTES_MAX {
-        return Err(Code::TargetTooLong.into());
-    }
     let target = parse_target(method, target).ok_or_else(|| {
         Refusal::because(
             Code::BadRequest,
@@ -324,6 +337,13 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
 }
 
 fn parse_fields(section: &[u8]) -> Result<Vec<(&str, &[u8])>, Refusal> {
+    // httparse takes a bare LF for a line's end; two readers of one head must not disagree about that.
+    let bare_lf = section
+        .windows(2)
+        .fold(section.first() == Some(&b'\n'), |bare, pair| bare | (pair[1] == b'\n' && pair[0] != b'\r'));
+    if bare_lf {
+        return Err(Refusal::because(Code::BadRequest, "A LF stands alone; lines end with CR LF."));
+    }
     let mut storage = [httparse::EMPTY_HEADER; HEAD_FIELDS_MAX];
     match httparse::parse_headers(section, &mut storage) {
         Ok(httparse::Status::Complete((used, fields))) if used == section.len() => {
