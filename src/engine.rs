@@ -13,13 +13,14 @@ use crate::conn::outgoing::Outgoing;
 use crate::ids::ConnId;
 use crate::job::{Done, Job, Stage};
 use crate::limits::Limits;
-use crate::service::{salvage, session};
+use crate::service::{config, salvage, session};
 use crate::state::effects::Effect;
 use crate::state::random::Random;
 use crate::state::{Settings, State};
 use crate::time::Time;
 use jstorrent_io_proto::errno::Errno;
 use jstorrent_io_proto::route::PortKind;
+use jstorrent_io_proto::rpc_info::Profile;
 use slots::Slots;
 
 /// The whole daemon, less its system calls.
@@ -42,6 +43,17 @@ impl Engine {
             scratch,
             exit: exit::Exit::default(),
         }
+    }
+
+    /// Puts the content of rpc-info.json, or the reason why there is none, into force, as a refresh does.
+    pub fn configure(&mut self, content: Result<Vec<u8>, String>) {
+        // What is wrong has been logged; the daemon starts without roots, and a refresh mends it.
+        let _ = config::apply(&mut self.state, content);
+    }
+
+    /// Puts roots into force that come from no file.
+    pub fn set_profile(&mut self, profile: Profile) {
+        config::replace(&mut self.state, profile);
     }
 
     /// Time goes on: reminders that are due are delivered.

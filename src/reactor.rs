@@ -1,10 +1,10 @@
 //! The only place that knows mio and the clock: one poll thread that owns every socket, and what wakes it.
 
-//pub mod event_loop;
-//mod listeners;
+pub mod event_loop;
+mod listeners;
 pub mod parent;
 pub mod signals;
-//mod sources;
+mod sources;
 pub mod stdin;
-//mod stream;
+mod stream;
 pub mod turn;

@@ -5,6 +5,7 @@
 pub mod answer;
 pub mod await_job;
 pub mod collect;
+pub mod config;
 pub mod control;
 pub mod files;
 pub mod hash_body;

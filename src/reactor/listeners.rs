@@ -107,7 +107,7 @@ fn admit(registry: &Registry, engine: &mut Engine, sources: &mut Sources, kind: 
     let Some(id) = engine.accept(kind) else { return };
     if let Err(error) = sources.add(registry, id, stream) {
         log::warn!("a connection could not be watched: {error}");
-        engine.failed(id, Errno::from_io(&error));
+        engine.failed(id, jstorrent_io_proto::errno::Errno::from_io(&error));
     }
 }
 
