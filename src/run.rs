@@ -52,7 +52,9 @@ pub fn run(mut options: Options) -> ExitStatus {
             ExitStatus::Ended
         }
         Err(Failure::Bind(port, error)) => {
-            log::error!("127.0.0.1:{port} can't be bound ({error}): choose another --port, or 0 for any free one");
+            log::error!(
+                "127.0.0.1:{port} can't be bound ({error}): choose another --port, or 0 for any free one"
+            );
             ExitStatus::Unavailable
         }
         Err(Failure::System(what, error)) => {
@@ -73,10 +75,13 @@ fn serve(options: &Options) -> Result<(), Failure> {
     };
     let token = match &options.token {
         Some(token) => token.clone(),
-        None => ready::new_token().map_err(|error| Failure::System("no random bytes are to be had", error))?,
+        None => {
+            ready::new_token().map_err(|error| Failure::System("no random bytes are to be had", error))?
+        }
     };
-    let disk = Arc::new(RealDisk::new());
-    let mut engine = Engine::new(Limits::default(), settings(options, &token, port, stream_port), Random::System(fill));
+    let disk = Arc::new(RealDisk::new(Limits::default().disk));
+    let mut engine =
+        Engine::new(Limits::default(), settings(options, &token, port, stream_port), Random::System(fill));
     configure(&mut engine, &*disk, options)?;
     let waker = ground.waker.clone();
     let workers = Workers::start(options.file_threads, options.hash_threads, disk, move || {
@@ -146,7 +151,8 @@ fn configure(engine: &mut Engine, disk: &impl Disk, options: &Options) -> Result
     match &options.mode {
         Mode::Installed { rpc_info, .. } => engine.configure(disk.read_config(rpc_info, RPC_INFO_BYTES_MAX)),
         Mode::Dev { dir } => {
-            std::fs::create_dir_all(dir).map_err(|error| Failure::System("the folder of --dev can't be made", error))?;
+            std::fs::create_dir_all(dir)
+                .map_err(|error| Failure::System("the folder of --dev can't be made", error))?;
             engine.set_profile(dev_profile(dir));
         }
     }

@@ -85,9 +85,16 @@ impl<D: Disk> Reactor<D> {
         watches: Watches,
         started: Instant,
     ) -> io::Result<Reactor<D>> {
-        let listeners =
-            Listeners::new(ground.poll.registry(), listeners, [MAIN_LISTENER, STREAM_LISTENER])?;
-        Ok(Reactor { poll: ground.poll, engine, workers, sources: Sources::default(), listeners, watches, started })
+        let listeners = Listeners::new(ground.poll.registry(), listeners, [MAIN_LISTENER, STREAM_LISTENER])?;
+        Ok(Reactor {
+            poll: ground.poll,
+            engine,
+            workers,
+            sources: Sources::default(),
+            listeners,
+            watches,
+            started,
+        })
     }
 
     /// Runs until the end has come.
@@ -157,7 +164,8 @@ impl<D: Disk> Reactor<D> {
 
     fn look_at_watches(&mut self) {
         let watches = &mut self.watches;
-        let parent = watches.parent.as_mut().is_some_and(ParentWatch::is_dead).then_some("the parent has died");
+        let parent =
+            watches.parent.as_mut().is_some_and(ParentWatch::is_dead).then_some("the parent has died");
         let signal = watches.signals.as_mut().and_then(Signals::asked_to_end);
         let stdin = watches.stdin.as_ref().is_some_and(StdinWatch::is_at_end).then_some("stdin has ended");
         if let Some(reason) = parent.or(signal).or(stdin) {
@@ -168,7 +176,7 @@ impl<D: Disk> Reactor<D> {
 
     fn completions(&mut self) {
         for job in self.workers.take_completions() {
-            home(&mut self.engine, &mut self.sources, job);
+            home(&mut self.engine, &mut self.sources, *job);
         }
     }
 
@@ -208,7 +216,7 @@ impl<D: Disk> Reactor<D> {
             *outlet = Some(source.stream.clone());
         }
         if self.workers.try_now(&mut job) {
-            home(&mut self.engine, &mut self.sources, job);
+            home(&mut self.engine, &mut self.sources, *job);
         } else {
             self.workers.submit(job);
         }
@@ -245,9 +253,9 @@ impl<D: Disk> Reactor<D> {
 }
 
 /// A job comes home. Where a worker sent into a socket and did not fill it, it can still be written.
-fn home(engine: &mut Engine, sources: &mut Sources, job: Box<Job>) {
+fn home(engine: &mut Engine, sources: &mut Sources, job: Job) {
     if let (Stage::Done(Done::Transfer(Ok(moved))), Some(source)) = (&job.stage, sources.get_mut(job.owner)) {
         source.ready = Ready { writable: source.ready.writable || !moved.blocked, ..source.ready };
     }
-    engine.completed(*job);
+    engine.completed(job);
 }

@@ -43,8 +43,7 @@ impl Listeners {
             registry.register(&mut socket, token, Interest::READABLE)?;
             io::Result::Ok(Listener { socket: Some(socket), kind, waiting: false })
         };
-        let both =
-            [listen(main, PortKind::Main, tokens[0])?, listen(stream, PortKind::Stream, tokens[1])?];
+        let both = [listen(main, PortKind::Main, tokens[0])?, listen(stream, PortKind::Stream, tokens[1])?];
         Ok(Listeners { both, starved: false })
     }
 
