@@ -1,5 +1,6 @@
 //! What may block, on threads of its own: the disk, hashing, names.
 
+pub mod completions;
 pub mod disk;
 
 use crate::job::{Ask, Digest, Done, Hasher, Job, Stage};
