@@ -6,9 +6,11 @@
 mod auth;
 mod batch;
 mod client;
+mod client_socket;
 mod head;
 mod hello;
 mod server;
+mod server_socket;
 
 pub use auth::{Auth, Extension};
 pub use batch::{Batch, BatchWriter};
@@ -16,6 +18,9 @@ pub use client::{ClientMessage, ConnectOptions};
 pub use head::{DATA_HEAD_BYTES, DataHead, tcp_recv_head};
 pub use hello::{Hello, HelloLimits, PROTOCOL, ServerHello};
 pub use server::ServerMessage;
+
+use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::binary::{BinarySink, BinarySource};
 use crate::codec::{Fault, Sink, Source};
@@ -79,14 +84,11 @@ pub(crate) fn decode_json<'a, M: Codec<'a>>(text: &'a mut [u8]) -> Result<Packet
         };
         return Batch::json(request_id, &mut text[range]).map(Packet::Batch);
     }
+    let carries_data = M::payload(op.row()).is_some_and(|payload| payload.fields.contains(&Field::Data));
     let data = match members.range(Field::Data, text) {
-        Some(range) if M::payload(op.row()).is_some_and(|payload| payload.fields.contains(&Field::Data)) => {
-            let start = range.start + 1;
-            let len = json_data(&mut text[range]).ok_or_else(|| {
-                malformed(request_id, format!("{}: data must be a string of base64", op.row().json))
-            })?;
-            Some(start..start + len)
-        }
+        Some(range) if carries_data => Some(json_data(text, range).ok_or_else(|| {
+            malformed(request_id, format!("{}: data must be a string of base64", op.row().json))
+        })?),
         _ => None,
     };
     let text: &'a [u8] = text;
@@ -94,10 +96,11 @@ pub(crate) fn decode_json<'a, M: Codec<'a>>(text: &'a mut [u8]) -> Result<Packet
     read(op, request_id, &mut JsonObject::new(text, members, data))
 }
 
-/// Decodes a JSON string (with its quotes) of base64 behind its first quote; gives the length.
-fn json_data(value: &mut [u8]) -> Option<usize> {
-    match value {
-        [b'"', inner @ .., b'"'] => base64_in_place(inner),
+/// Decodes a string of base64 where it lies and says where its bytes are.
+fn json_data(text: &mut [u8], value: Range<usize>) -> Option<Range<usize>> {
+    let start = value.start + 1;
+    match text.get_mut(value)? {
+        [b'"', inner @ .., b'"'] => Some(start..start + base64_in_place(inner)?),
         _ => None,
     }
 }
@@ -138,7 +141,7 @@ fn read<'a, M: Codec<'a>, S: Source<'a>>(
     }
 }
 
-pub(crate) fn malformed(request_id: u32, text: impl Into<std::borrow::Cow<'static, str>>) -> Malformed {
+pub(crate) fn malformed(request_id: u32, text: impl Into<Cow<'static, str>>) -> Malformed {
     Malformed { request_id, text: text.into(), fatal: false }
 }
 

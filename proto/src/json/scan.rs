@@ -3,12 +3,40 @@
 
 use std::ops::Range;
 
-/// Deepest nesting that is read; a message of the protocol needs three levels.
-const DEPTH_MAX: usize = 64;
+/// Deepest nesting that is read; a message of the protocol needs three levels. One bit each tells the kinds of brackets apart.
+const DEPTH_MAX: u32 = u64::BITS;
 
 /// The text is not JSON, or nested too deeply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotJson;
+
+/// The brackets that are open, innermost last.
+#[derive(Debug, Default)]
+struct Open {
+    /// One bit each: whether it is an object's. The innermost is the lowest.
+    objects: u64,
+    depth: u32,
+}
+
+impl Open {
+    fn push(&mut self, object: bool) -> Result<(), NotJson> {
+        if self.depth == DEPTH_MAX {
+            return Err(NotJson);
+        }
+        self.depth += 1;
+        self.objects = self.objects << 1 | u64::from(object);
+        Ok(())
+    }
+
+    const fn pop(&mut self) {
+        self.depth -= 1;
+        self.objects >>= 1;
+    }
+
+    const fn is_object(&self) -> bool {
+        self.objects & 1 == 1
+    }
+}
 
 /// A place in a JSON text.
 #[derive(Debug, Clone)]
@@ -89,42 +117,46 @@ impl<'t> Scanner<'t> {
     pub(crate) fn value(&mut self) -> Result<Range<usize>, NotJson> {
         self.peek();
         let start = self.at;
-        // One bit a level: whether it is an object.
-        let (mut objects, mut depth) = (0_u64, 0);
+        let mut open = Open::default();
         loop {
-            let opened = match self.peek().ok_or(NotJson)? {
-                open @ (b'{' | b'[') => {
-                    self.at += 1;
-                    (depth < DEPTH_MAX).then_some(()).ok_or(NotJson)?;
-                    depth += 1;
-                    objects = objects << 1 | u64::from(open == b'{');
-                    true
-                }
-                _ => self.scalar().map(|()| false)?,
-            };
-            let mut fresh = opened;
-            loop {
-                if depth == 0 {
-                    return Ok(start..self.at);
-                }
-                let object = objects & 1 == 1;
-                if self.eat(if object { b'}' } else { b']' }) {
-                    depth -= 1;
-                    objects >>= 1;
-                    fresh = false;
-                    continue;
-                }
-                if !fresh {
-                    self.expect(b',')?;
-                }
-                if object {
-                    self.peek();
-                    self.string()?;
-                    self.expect(b':')?;
-                }
-                break;
+            let fresh = self.begin_value(&mut open)?;
+            if !self.next_inside(&mut open, fresh)? {
+                return Ok(start..self.at);
             }
         }
+    }
+
+    /// Takes a scalar, or a bracket; says whether it was a bracket.
+    fn begin_value(&mut self, open: &mut Open) -> Result<bool, NotJson> {
+        match self.peek() {
+            Some(bracket @ (b'{' | b'[')) => {
+                self.at += 1;
+                open.push(bracket == b'{').map(|()| true)
+            }
+            _ => self.scalar().map(|()| false),
+        }
+    }
+
+    /// Goes on behind a value, or behind a bracket just opened (`fresh`), to the next value inside what is open; false
+    /// when nothing is open any more.
+    fn next_inside(&mut self, open: &mut Open, mut fresh: bool) -> Result<bool, NotJson> {
+        while open.depth > 0 {
+            let object = open.is_object();
+            if self.eat(if object { b'}' } else { b']' }) {
+                open.pop();
+                fresh = false;
+                continue;
+            }
+            if !fresh {
+                self.expect(b',')?;
+            }
+            if object {
+                self.string()?;
+                self.expect(b':')?;
+            }
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     fn scalar(&mut self) -> Result<(), NotJson> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Codec, Packet, ServerHello, Status, hello, read_status};
+use super::{Codec, Packet, ServerHello, Status, hello, read_status, server_socket};
 use crate::codec::{Fault, Sink, Source};
 use crate::envelope::Malformed;
 use crate::errno::Errno;
@@ -189,7 +189,7 @@ impl<'a> Codec<'a> for ServerMessage<'a> {
             Op::Error => Ok(Self::Error { message: source.text_or_empty(Field::Message)? }),
             Op::RootsChanged => Ok(Self::RootsChanged { roots: Cow::Borrowed(source.raw(Field::Roots)?) }),
             Op::RangeRequest | Op::RangeCancel | Op::FileData | Op::FileWritten => read_file_op(op, source),
-            _ => read_socket_op(op, source),
+            _ => server_socket::read_socket_op(op, source),
         }
     }
 
@@ -207,12 +207,12 @@ impl<'a> Codec<'a> for ServerMessage<'a> {
             | Self::RangeCancel { .. }
             | Self::FileData { .. }
             | Self::FileWritten { .. } => write_file_op(self, sink),
-            _ => write_socket_op(self, sink),
+            _ => server_socket::write_socket_op(self, sink),
         }
     }
 }
 
-fn read_errno<'a, S: Source<'a>>(source: &mut S) -> Result<Errno, Fault> {
+pub(super) fn read_errno<'a, S: Source<'a>>(source: &mut S) -> Result<Errno, Fault> {
     source.u32(Field::Errno).map(Errno)
 }
 
@@ -271,112 +271,7 @@ fn write_file_op<S: Sink>(message: &ServerMessage<'_>, sink: &mut S) {
     }
 }
 
-fn write_result<S: Sink>(sink: &mut S, id_field: Field, id: u32, status: Status) {
+pub(super) fn write_result<S: Sink>(sink: &mut S, id_field: Field, id: u32, status: Status) {
     sink.u32(id_field, id);
     sink.u8(Field::Status, status as u8);
-}
-
-fn read_socket_op<'a, S: Source<'a>>(op: Op, source: &mut S) -> Result<ServerMessage<'a>, Fault> {
-    use ServerMessage as M;
-    Ok(match op {
-        Op::TcpListenResult => M::TcpListenResult {
-            server_id: source.u32(Field::ServerId)?,
-            status: read_status(source)?,
-            bound_port: source.u16(Field::BoundPort)?,
-            errno: read_errno(source)?,
-        },
-        Op::TcpAccept => M::TcpAccept {
-            server_id: source.u32(Field::ServerId)?,
-            socket_id: source.u32(Field::SocketId)?,
-            remote_port: source.u16(Field::RemotePort)?,
-            remote_addr: source.text(Field::RemoteAddr)?,
-        },
-        _ => read_op_of_socket(op, source.u32(Field::SocketId)?, source)?,
-    })
-}
-
-fn read_op_of_socket<'a, S: Source<'a>>(
-    op: Op,
-    socket_id: u32,
-    source: &mut S,
-) -> Result<ServerMessage<'a>, Fault> {
-    use ServerMessage as M;
-    Ok(match op {
-        Op::TcpConnected => {
-            M::TcpConnected { socket_id, status: read_status(source)?, errno: read_errno(source)? }
-        }
-        Op::TcpRecv => M::TcpRecv { socket_id, data: source.data(Field::Data)? },
-        Op::TcpClose => {
-            M::TcpClose { socket_id, had_error: source.boolean(Field::HadError)?, errno: read_errno(source)? }
-        }
-        Op::TcpSecured => M::TcpSecured { socket_id, status: read_status(source)? },
-        Op::TcpCredit => M::TcpCredit { socket_id, bytes: source.u32(Field::Bytes)? },
-        Op::UdpBound => M::UdpBound {
-            socket_id,
-            status: read_status(source)?,
-            bound_port: source.u16(Field::BoundPort)?,
-            errno: read_errno(source)?,
-        },
-        Op::UdpRecv => M::UdpRecv {
-            socket_id,
-            port: source.u16(Field::Port)?,
-            addr: source.text_counted(Field::Addr)?,
-            data: source.data(Field::Data)?,
-        },
-        Op::UdpClose => {
-            M::UdpClose { socket_id, had_error: source.boolean(Field::HadError)?, errno: read_errno(source)? }
-        }
-        _ => return Err(Fault::from("is no message that the daemon sends")),
-    })
-}
-
-fn write_socket_op<S: Sink>(message: &ServerMessage<'_>, sink: &mut S) {
-    use ServerMessage as M;
-    match message {
-        M::TcpConnected { socket_id, status, errno } => {
-            write_result(sink, Field::SocketId, *socket_id, *status);
-            sink.u32(Field::Errno, errno.0);
-        }
-        M::TcpSecured { socket_id, status } => write_result(sink, Field::SocketId, *socket_id, *status),
-        M::TcpRecv { socket_id, data } => {
-            sink.u32(Field::SocketId, *socket_id);
-            sink.data(Field::Data, data);
-        }
-        M::TcpClose { socket_id, had_error, errno } | M::UdpClose { socket_id, had_error, errno } => {
-            sink.u32(Field::SocketId, *socket_id);
-            sink.boolean(Field::HadError, *had_error);
-            sink.u32(Field::Errno, errno.0);
-        }
-        M::TcpCredit { socket_id, bytes } => {
-            sink.u32(Field::SocketId, *socket_id);
-            sink.u32(Field::Bytes, *bytes);
-        }
-        M::UdpRecv { socket_id, port, addr, data } => {
-            sink.u32(Field::SocketId, *socket_id);
-            sink.u16(Field::Port, *port);
-            sink.text_counted(Field::Addr, addr);
-            sink.data(Field::Data, data);
-        }
-        _ => write_bound_op(message, sink),
-    }
-}
-
-fn write_bound_op<S: Sink>(message: &ServerMessage<'_>, sink: &mut S) {
-    use ServerMessage as M;
-    match message {
-        M::TcpListenResult { server_id: id, status, bound_port, errno }
-        | M::UdpBound { socket_id: id, status, bound_port, errno } => {
-            let tcp = matches!(message, M::TcpListenResult { .. });
-            write_result(sink, if tcp { Field::ServerId } else { Field::SocketId }, *id, *status);
-            sink.u16(Field::BoundPort, *bound_port);
-            sink.u32(Field::Errno, errno.0);
-        }
-        M::TcpAccept { server_id, socket_id, remote_port, remote_addr } => {
-            sink.u32(Field::ServerId, *server_id);
-            sink.u32(Field::SocketId, *socket_id);
-            sink.u16(Field::RemotePort, *remote_port);
-            sink.text(Field::RemoteAddr, remote_addr);
-        }
-        _ => {}
-    }
 }
