@@ -1,6 +1,8 @@
-//! Who may call: Host, Origin, token and session, in this order, before anything is said about the target (PROTOCOL §2).
+//! Who may call: Host, Origin, token and session, in this order, before anything is said about the target
+//! (PROTOCOL §2).
 //!
-//! Owns the proof [`Admitted`], which nothing else can make. Checks no ticket (a ticket is state) and reads no body.
+//! Owns the proof [`Admitted`], which nothing else can make. Checks no ticket (a ticket is state) and reads
+//! no body.
 
 use crate::error::{Code, Refusal};
 use crate::limits::SESSION_ID_BYTES_MAX;
@@ -56,12 +58,14 @@ impl<'a> Admitted<'a> {
         self.session
     }
 
-    /// Whether the token was shown. False for `/health`, preflights, an upgrade without a token, and a stream with a ticket.
+    /// Whether the token was shown. False for `/health`, preflights, an upgrade without a token, and a stream
+    /// with a ticket.
     pub fn authenticated(&self) -> bool {
         self.access == Access::Token
     }
 
-    /// Whether this is a CORS preflight: answer it with [`crate::response::write_preflight`], whatever its target.
+    /// Whether this is a CORS preflight: answer it with [`crate::response::write_preflight`], whatever its
+    /// target.
     pub fn is_preflight(&self) -> bool {
         self.access == Access::Preflight
     }
@@ -71,7 +75,8 @@ impl<'a> Admitted<'a> {
         self.access == Access::Ticket
     }
 
-    /// The session that an endpoint works on, once it is found: 400 `session_required` where it must be named and is not.
+    /// The session that an endpoint works on, once it is found: 400 `session_required` where it must be named
+    /// and is not.
     pub fn session_for(&self, found: &Match<'_>) -> Result<Option<&'a str>, Refusal> {
         let required = found.route.session == SessionRule::Required && self.access != Access::Ticket;
         if required && self.session.is_none() { Err(Code::SessionRequired.into()) } else { Ok(self.session) }
@@ -87,7 +92,8 @@ pub struct Rejected<'a> {
     pub origin: Option<&'a str>,
 }
 
-/// Checks Host, Origin, token and session. What is said depends on nothing but these, except for what needs no token.
+/// Checks Host, Origin, token and session. What is said depends on nothing but these, except for what needs
+/// no token.
 pub fn admit<'a>(head: &Head<'a>, gate: &Gate<'_>) -> Result<Admitted<'a>, Rejected<'a>> {
     let origin = check_host(head, gate)
         .and_then(|()| check_origin(head, gate))
@@ -97,7 +103,8 @@ pub fn admit<'a>(head: &Head<'a>, gate: &Gate<'_>) -> Result<Admitted<'a>, Rejec
         .map_err(|refusal| Rejected { refusal, origin })
 }
 
-/// `Host`, or the authority that goes before it (RFC 9112 §3.2.2), is this very port of loopback: no DNS name that was rebound to it.
+/// `Host`, or the authority that goes before it (RFC 9112 §3.2.2), is this very port of loopback: no DNS name
+/// that was rebound to it.
 fn check_host(head: &Head<'_>, gate: &Gate<'_>) -> Result<(), Refusal> {
     let authority = head.authority.map(str::as_bytes).or_else(|| head.field("host")).unwrap_or_default();
     if is_own_authority(authority, gate.port) { Ok(()) } else { Err(Code::HostForbidden.into()) }
@@ -170,7 +177,8 @@ fn is_preflight(head: &Head<'_>) -> bool {
         && head.field("access-control-request-method").is_some()
 }
 
-/// `X-JST-Auth` decides where it is there, else `Authorization: Bearer`. Whoever sends one of them twice has none.
+/// `X-JST-Auth` decides where it is there, else `Authorization: Bearer`. Whoever sends one of them twice has
+/// none.
 fn bears_token(head: &Head<'_>, token: &Token) -> bool {
     let once = |name: &str| {
         let mut lines = head.fields(name);

@@ -1,6 +1,7 @@
 //! Chunked bodies (RFC 9112 §7.1): where the data lies in what has arrived, cut wherever it was cut.
 //!
-//! Holds a few numbers and never a byte of the body. Chunk extensions and trailers are checked, then thrown away.
+//! Holds a few numbers and never a byte of the body. Chunk extensions and trailers are checked, then thrown
+//! away.
 
 use std::ops::Range;
 
@@ -56,9 +57,11 @@ impl ChunkedDecoder {
         Self::default()
     }
 
-    /// Looks at `input` up to the end of the first run of data in it. Takes at least one byte unless the input is empty or the body done.
+    /// Looks at `input` up to the end of the first run of data in it. Takes at least one byte unless the
+    /// input is empty or the body done.
     ///
-    /// 400 for what RFC 9112 does not allow, 431 for a trailer section over its limit; the connection is of no use then.
+    /// 400 for what RFC 9112 does not allow, 431 for a trailer section over its limit; the connection is of
+    /// no use then.
     pub fn decode(&mut self, input: &[u8]) -> Result<Step, Refusal> {
         let mut at = 0;
         while at < input.len() && self.state != State::Done {

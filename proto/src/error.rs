@@ -1,6 +1,7 @@
 //! Every refusal that HTTP can bear: its status, its code and the sentence that says what would be right.
 //!
-//! Owns the table of codes (PROTOCOL §2 to §7) and the problem+json body (RFC 9457). It writes no head: that is
+//! Owns the table of codes (PROTOCOL §2 to §7) and the problem+json body (RFC 9457). It writes no head: that
+//! is
 //! [`crate::response`]. The text of a refusal never repeats a token, a ticket or a path of this machine.
 
 use std::borrow::Cow;

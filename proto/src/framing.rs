@@ -1,4 +1,5 @@
-//! The field checks that decide where a message ends and whom it is for (RFC 9112 §3.2, §6; RFC 9110 §7.2, §10.1.1).
+//! The field checks that decide where a message ends and whom it is for (RFC 9112 §3.2, §6; RFC 9110 §7.2,
+//! §10.1.1).
 //!
 //! Works on one parsed head; remembers nothing between heads.
 
@@ -29,7 +30,8 @@ pub(crate) fn members<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterato
         .filter(|member| !member.is_empty())
 }
 
-/// Exactly one well-formed `Host`, whatever the version: without it nobody can tell a rebound name (PROTOCOL §2).
+/// Exactly one well-formed `Host`, whatever the version: without it nobody can tell a rebound name (PROTOCOL
+/// §2).
 pub(crate) fn check_host(head: &Head<'_>) -> Result<(), Refusal> {
     let mut lines = head.fields("host");
     match (lines.next(), lines.next()) {
@@ -40,7 +42,8 @@ pub(crate) fn check_host(head: &Head<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// `uri-host [ ":" port ]` of RFC 3986 §3.2, without user info, and with a host that is not empty (RFC 9110 §4.2.1).
+/// `uri-host [ ":" port ]` of RFC 3986 §3.2, without user info, and with a host that is not empty (RFC 9110
+/// §4.2.1).
 pub(crate) fn is_authority(text: &[u8]) -> bool {
     let (host, port) = match text {
         [b'[', rest @ ..] => match rest.iter().position(|&byte| byte == b']') {
@@ -133,7 +136,8 @@ pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// Exactly `chunked`. Another coding is 501 (RFC 9112 §6.1), unless chunked stands where no end could be found.
+/// Exactly `chunked`. Another coding is 501 (RFC 9112 §6.1), unless chunked stands where no end could be
+/// found.
 fn check_codings(head: &Head<'_>) -> Result<(), Refusal> {
     let codings = || {
         head.fields("transfer-encoding")
@@ -161,7 +165,8 @@ fn is_coding(coding: &[u8]) -> bool {
     crate::request::is_token(name) && (name_len == coding.len() || !name.eq_ignore_ascii_case(b"chunked"))
 }
 
-/// `Expect`: 100-continue or 417 (RFC 9110 §10.1.1). HTTP/1.0 knows no interim answers, so there it is ignored.
+/// `Expect`: 100-continue or 417 (RFC 9110 §10.1.1). HTTP/1.0 knows no interim answers, so there it is
+/// ignored.
 pub(crate) fn expects_continue(head: &Head<'_>) -> Result<bool, Refusal> {
     if head.version == Version::Http10 {
         return Ok(false);

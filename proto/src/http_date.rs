@@ -9,7 +9,8 @@ const DAY_S: i64 = 86_400;
 /// The first and the last second that the formats can express with four digits of year from 1601 on.
 const EXPRESSIBLE: std::ops::RangeInclusive<i64> = -11_644_473_600..=253_402_300_799;
 
-/// An IMF-fixdate, such as `Sun, 06 Nov 1994 08:49:37 GMT`. Times before 1601 or after 9999 are moved to the nearest that can be expressed.
+/// An IMF-fixdate, such as `Sun, 06 Nov 1994 08:49:37 GMT`. Times before 1601 or after 9999 are moved to the
+/// nearest that can be expressed.
 pub fn format(unix_s: i64) -> String {
     let unix_s = unix_s.clamp(*EXPRESSIBLE.start(), *EXPRESSIBLE.end());
     let (days, second) = (unix_s.div_euclid(DAY_S), unix_s.rem_euclid(DAY_S));
@@ -91,7 +92,8 @@ fn seconds(frame_is_good: bool, (year, month, day): (i64, i64, i64), time: &str)
     (frame_is_good && date_exists && time_exists).then_some(days * DAY_S + hour * 3600 + minute * 60 + second)
 }
 
-/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar. Years are counted from March, so that a leap day comes last.
+/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar. Years are counted from March, so that
+/// a leap day comes last.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;

@@ -1,6 +1,7 @@
 //! Every bound of the wire contract (PROTOCOL §2, §4, §5, §6) in one place.
 //!
-//! Owns numbers only. What the daemon itself can hold (pools, queues, memory) is the daemon's own file of limits.
+//! Owns numbers only. What the daemon itself can hold (pools, queues, memory) is the daemon's own file of
+//! limits.
 //! Throughout, a limit is broken by what is over it (PROTOCOL §7).
 
 /// Bytes in a kibibyte.
@@ -69,7 +70,8 @@ pub const STREAM_ORPHAN_MS_MAX: u64 = 60_000;
 pub const WS_MESSAGE_BYTES_MAX: usize = 64 * MIB;
 /// A WebSocket message before authentication (close 1009 beyond).
 pub const WS_MESSAGE_BYTES_MAX_UNAUTHENTICATED: usize = 4 * KIB;
-/// A text field of a JSON message (malformed beyond): what is unescaped is copied, and no text of the protocol is longer.
+/// A text field of a JSON message (malformed beyond): what is unescaped is copied, and no text of the
+/// protocol is longer.
 pub const JSON_TEXT_BYTES_MAX: usize = 64 * KIB;
 /// From a granted upgrade to authentication (close 1008).
 pub const WS_AUTH_WAIT_MS_MAX: u64 = 5_000;

@@ -1,7 +1,9 @@
 //! Content types by the ending of a file's name, for `/stream` (PROTOCOL §5).
 //!
-//! An own table, because common guessers get `.ts`, `.m2ts` and `.m4v` wrong. Nothing in it is active content: a
-//! torrent's HTML, SVG, XML or script, opened by a ticket's URL, would run with the daemon's own origin, which may
+//! An own table, because common guessers get `.ts`, `.m2ts` and `.m4v` wrong. Nothing in it is active
+//! content: a
+//! torrent's HTML, SVG, XML or script, opened by a ticket's URL, would run with the daemon's own origin,
+//! which may
 //! call the daemon. What such a file says is shown as text; `nosniff` keeps browsers from thinking otherwise.
 
 /// The type of what has no known ending.

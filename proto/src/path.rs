@@ -15,7 +15,8 @@ use crate::percent::{Plus, decode};
 pub enum NameRules {
     /// Every name without a separator or NUL.
     Unix,
-    /// None of the reserved device names, no `:`, no trailing dot or space, none of the characters that Win32 forbids.
+    /// None of the reserved device names, no `:`, no trailing dot or space, none of the characters that Win32
+    /// forbids.
     Windows,
 }
 
@@ -24,7 +25,8 @@ impl NameRules {
     pub const NATIVE: Self = if cfg!(windows) { NameRules::Windows } else { NameRules::Unix };
 }
 
-/// A relative path of named parts: no `..`, `.`, empty part, NUL, drive or separator is in it. Empty for the root itself.
+/// A relative path of named parts: no `..`, `.`, empty part, NUL, drive or separator is in it. Empty for the
+/// root itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RelPath {
     /// The parts, with `/` between them.
@@ -32,7 +34,8 @@ pub struct RelPath {
 }
 
 impl RelPath {
-    /// Reads what a client sent, for this platform. `allow_empty`: the root itself may be meant. 400 `path_invalid` otherwise.
+    /// Reads what a client sent, for this platform. `allow_empty`: the root itself may be meant. 400
+    /// `path_invalid` otherwise.
     pub fn parse(text: &str, allow_empty: bool) -> Result<Self, Refusal> {
         Self::parse_for(text, allow_empty, NameRules::NATIVE)
     }
@@ -139,7 +142,8 @@ fn is_reserved(part: &str) -> bool {
     (is_port("COM") || is_port("LPT")) && has_number()
 }
 
-/// Base64 (standard alphabet, padded or not) of UTF-8, or of Latin-1 where it is not valid UTF-8, as `btoa` makes it.
+/// Base64 (standard alphabet, padded or not) of UTF-8, or of Latin-1 where it is not valid UTF-8, as `btoa`
+/// makes it.
 pub fn decode_base64_text(value: &[u8]) -> Option<String> {
     let digits = value.iter().rposition(|&byte| byte != b'=').map_or(0, |last| last + 1);
     if value.len() - digits > 2 {

@@ -71,7 +71,8 @@ enum Comparison {
     Weak,
 }
 
-/// Whether a list of entity tags has `etag`, which is strong, in it; `*` has all (§8.8.3.2). A malformed list has what came before the fault.
+/// Whether a list of entity tags has `etag`, which is strong, in it; `*` has all (§8.8.3.2). A malformed list
+/// has what came before the fault.
 fn matches_any(list: &str, etag: &str, comparison: Comparison) -> bool {
     if list.trim_matches([' ', '\t']) == "*" {
         return true;

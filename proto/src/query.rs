@@ -18,7 +18,8 @@ impl<'a> Query<'a> {
         Query(raw.unwrap_or_default())
     }
 
-    /// The decoded value of `name`; 400 `bad_parameter` where it stands there twice or its escapes are malformed.
+    /// The decoded value of `name`; 400 `bad_parameter` where it stands there twice or its escapes are
+    /// malformed.
     pub fn get(&self, name: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
         let mut found = None;
         for pair in self.0.split('&') {
@@ -58,7 +59,8 @@ impl<'a> Query<'a> {
     }
 }
 
-/// A number in a parameter or a field (`X-Offset`): digits alone, within 64 bits; 400 `bad_parameter` otherwise.
+/// A number in a parameter or a field (`X-Offset`): digits alone, within 64 bits; 400 `bad_parameter`
+/// otherwise.
 pub fn parse_number(name: &str, text: &str) -> Result<u64, Refusal> {
     decimal(text.as_bytes()).ok_or_else(|| bad(name, "is not a decimal number of 64 bits"))
 }

@@ -34,20 +34,23 @@ impl ByteRange {
 pub enum RangeOutcome {
     /// Answer 200 with all: there is no range, or one that is to be ignored.
     Whole,
-    /// Answer 206 with these, at least one; they don't overlap and are in the order in which they were asked for.
+    /// Answer 206 with these, at least one; they don't overlap and are in the order in which they were asked
+    /// for.
     Ranges(Vec<ByteRange>),
     /// Answer 416.
     Unsatisfiable,
 }
 
-/// Reads the `Range` of a head for a representation of `size` bytes. Lines that don't make one field are ignored.
+/// Reads the `Range` of a head for a representation of `size` bytes. Lines that don't make one field are
+/// ignored.
 pub fn parse_head(head: &Head<'_>, size: u64) -> RangeOutcome {
     parse(head.list("range").as_deref(), size)
 }
 
 /// Reads a `Range` field for a representation of `size` bytes.
 ///
-/// Ignored, as RFC 9110 §14.2 has it: other units, what is malformed, lists of more than [`RANGES_MAX`]. Ranges that
+/// Ignored, as RFC 9110 §14.2 has it: other units, what is malformed, lists of more than [`RANGES_MAX`].
+/// Ranges that
 /// overlap are joined (RFC 9110 §15.3.7.2), so that no list makes an answer longer than the whole.
 pub fn parse(field: Option<&str>, size: u64) -> RangeOutcome {
     let Some(set) = field.and_then(byte_set) else { return RangeOutcome::Whole };

@@ -1,7 +1,8 @@
 //! One request head: its end is found once, incrementally; then it is parsed once, strictly (RFC 9112).
 //!
 //! Owns what is well-formed. Decides nothing about who may call ([`crate::admission`]) or what is there
-//! ([`crate::route`]). Whatever two parsers could read differently is refused, and every refusal of this file ends
+//! ([`crate::route`]). Whatever two parsers could read differently is refused, and every refusal of this file
+//! ends
 //! its connection, because nobody knows where the next request would begin.
 
 use std::borrow::Cow;
@@ -28,8 +29,10 @@ pub enum HeadEnd {
 
 /// Searches `buf`, which begins where a request is due, for the end of its head.
 ///
-/// `scanned` is 0 at first, then what the last [`HeadEnd::Partial`] said. The verdict does not depend on where the
-/// bytes were cut. 400 for a bare CR or LF or a NUL, 414 for a target and 431 for a head over its limit, as soon as they are seen.
+/// `scanned` is 0 at first, then what the last [`HeadEnd::Partial`] said. The verdict does not depend on
+/// where the
+/// bytes were cut. 400 for a bare CR or LF or a NUL, 414 for a target and 431 for a head over its limit, as
+/// soon as they are seen.
 pub fn find_head_end(buf: &[u8], scanned: usize) -> HeadEnd {
     let window = &buf[..buf.len().min(HEAD_BYTES_MAX)];
     let stop = scan_lines(window, scanned.min(window.len()));
@@ -178,7 +181,8 @@ pub struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// The values of every line of the field `name` (any case), in order, without the white space around them.
+    /// The values of every line of the field `name` (any case), in order, without the white space around
+    /// them.
     pub fn fields<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a [u8]> + 's {
         self.fields.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|&(_, value)| value)
     }
@@ -188,7 +192,8 @@ impl<'a> Head<'a> {
         self.fields(name).next()
     }
 
-    /// The value of a field that may stand there once, as visible ASCII with inner blanks; 400 `bad_parameter` otherwise.
+    /// The value of a field that may stand there once, as visible ASCII with inner blanks; 400
+    /// `bad_parameter` otherwise.
     pub fn single(&self, name: &str) -> Result<Option<&'a str>, Refusal> {
         let mut lines = self.fields(name);
         let first = lines.next();
@@ -223,7 +228,8 @@ fn ascii_text(value: &[u8]) -> Result<&str, ()> {
     if value.is_ascii() { std::str::from_utf8(value).map_err(|_| ()) } else { Err(()) }
 }
 
-/// Parses a complete head, the bytes up to [`HeadEnd::Found`]. Other bytes are refused too, though perhaps by another code.
+/// Parses a complete head, the bytes up to [`HeadEnd::Found`]. Other bytes are refused too, though perhaps by
+/// another code.
 pub fn parse_head(bytes: &[u8]) -> Result<Head<'_>, Refusal> {
     if bytes.len() > HEAD_BYTES_MAX {
         return Err(Code::HeadTooLarge.into());
@@ -321,7 +327,8 @@ fn split_query<'a>(target: &'a str, authority: Option<&'a str>) -> Target<'a> {
 
 /// Visible ASCII without `#`, which a client never sends, and the three delimiters that every client escapes.
 ///
-/// Others that RFC 3986 leaves out (`\ ^ | { }` and the backtick) are sent raw by browsers in queries and can be read in one way only.
+/// Others that RFC 3986 leaves out (`\ ^ | { }` and the backtick) are sent raw by browsers in queries and can
+/// be read in one way only.
 fn is_target_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'#' | b'"' | b'<' | b'>')
 }

@@ -1,6 +1,7 @@
 //! Response heads: status line, framing, and the fields that every answer bears (PROTOCOL §2).
 //!
-//! Writes into memory that it is lent. No value can break out of its line. Keeps no clock: a date is handed in, or left out.
+//! Writes into memory that it is lent. No value can break out of its line. Keeps no clock: a date is handed
+//! in, or left out.
 
 use crate::error::{Code, Refusal, reason};
 use crate::limits::PREFLIGHT_AGE_S;
@@ -130,13 +131,12 @@ impl<'a> ResponseHead<'a> {
     }
 
     fn write_framing(&self, context: &Context<'_>, out: &mut Vec<u8>) {
-        let until_close = self.framing == Framing::Chunked && context.http10;
         match self.framing {
             Framing::Length(bytes) => write_field("Content-Length", &FieldValue::Number(bytes), out),
             Framing::Chunked if !context.http10 => push_field("Transfer-Encoding", "chunked", out),
             Framing::Chunked | Framing::None => {}
         }
-        if context.close || context.http10 || until_close {
+        if context.close || context.http10 {
             push_field("Connection", "close", out);
         }
     }
@@ -210,7 +210,8 @@ pub(crate) fn push_number(mut number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// Appends the line that begins a chunk of `bytes` bytes; the data and CR LF follow it. A chunk is never empty: that would end the body.
+/// Appends the line that begins a chunk of `bytes` bytes; the data and CR LF follow it. A chunk is never
+/// empty: that would end the body.
 pub fn write_chunk_head(bytes: usize, out: &mut Vec<u8>) {
     let digits = (usize::BITS - bytes.leading_zeros()).div_ceil(4).max(1);
     for place in (0..digits).rev() {

@@ -1,6 +1,7 @@
 //! Every endpoint, one row each. Router, admission, documents, tests and fuzz targets walk the same rows.
 //!
-//! Owns which methods and what kind of body an endpoint has and what it asks of its caller; what it does is the daemon's.
+//! Owns which methods and what kind of body an endpoint has and what it asks of its caller; what it does is
+//! the daemon's.
 
 use crate::error::{Code, Refusal};
 use crate::limits::JSON_BODY_BYTES_MAX;
@@ -107,7 +108,8 @@ pub struct Route {
     pub endpoint: Endpoint,
     /// The methods that it has.
     pub methods: &'static [Method],
-    /// Its path: fixed segments, `{id}` (a number of 32 bits), `{key}` (one segment, not empty), `{rest}` (all that is left, at the end).
+    /// Its path: fixed segments, `{id}` (a number of 32 bits), `{key}` (one segment, not empty), `{rest}`
+    /// (all that is left, at the end).
     pub pattern: &'static str,
     /// Whether a session must be named.
     pub session: SessionRule,
@@ -239,7 +241,8 @@ pub fn find(method: Method, path: &str, port: PortKind) -> Result<Match<'_>, Ref
     Ok(found)
 }
 
-/// What a request must prove: that of its endpoint, or the token where there is none (so that nobody learns which).
+/// What a request must prove: that of its endpoint, or the token where there is none (so that nobody learns
+/// which).
 pub(crate) fn auth_rule(method: Method, path: &str, port: PortKind) -> AuthRule {
     match match_path(path, port) {
         Some(found) if found.route.methods.contains(&method) => found.route.auth,

@@ -1,6 +1,7 @@
 //! rpc-info.json: the one profile that is ours, out of a file that others write (PROTOCOL §3, §7).
 //!
-//! Reads bytes, not files. Entries of other installations are stepped over without being looked at, so that none of them
+//! Reads bytes, not files. Entries of other installations are stepped over without being looked at, so that
+//! none of them
 //! can break ours or cost memory.
 
 use std::fmt;
@@ -59,7 +60,8 @@ impl fmt::Display for RpcInfoError {
 
 impl std::error::Error for RpcInfoError {}
 
-/// Finds the entry with `install_id` and reads it. Of several such entries the first counts; of several roots with one key, too.
+/// Finds the entry with `install_id` and reads it. Of several such entries the first counts; of several roots
+/// with one key, too.
 pub fn parse(bytes: &[u8], install_id: &str) -> Result<Profile, RpcInfoError> {
     if bytes.len() > RPC_INFO_BYTES_MAX {
         return Err(unreadable(format!("it has more than {RPC_INFO_BYTES_MAX} bytes")));

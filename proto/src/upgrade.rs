@@ -1,6 +1,7 @@
 //! The opening handshake of a WebSocket (RFC 6455 §4.2): checked on a head, answered with 101.
 //!
-//! Host, Origin and token are [`crate::admission`]'s; frames are not this file's. Extensions and subprotocols that a
+//! Host, Origin and token are [`crate::admission`]'s; frames are not this file's. Extensions and subprotocols
+//! that a
 //! client offers are declined by silence, never refused (PROTOCOL §6).
 
 use data_encoding::BASE64;
@@ -18,7 +19,8 @@ pub struct Handshake {
     accept: String,
 }
 
-/// Checks a client's opening handshake: 426 for one who speaks no WebSocket or another version, 400 for a malformed one.
+/// Checks a client's opening handshake: 426 for one who speaks no WebSocket or another version, 400 for a
+/// malformed one.
 pub fn check(head: &Head<'_>) -> Result<Handshake, Refusal> {
     if !head.has_token("upgrade", "websocket") || head.version == Version::Http10 {
         return Err(Code::UpgradeRequired.into());

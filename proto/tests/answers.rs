@@ -175,7 +175,7 @@ fn a_form_of_answer_must_be_named_to_be_wished_for() {
 
 proptest! {
     #[test]
-    fn no_value_breaks_out_of_its_line(value in any::<String>(), origin in any::<String>(), date in any::<String>()) {
+    fn no_value_breaks_out_of_its_line(value in "[a\r\n\0é]{0,6}", origin in any::<String>(), date in "\r?\n?X: y") {
         let head = ResponseHead::new(200).content_type(&value).field("ETag", &value).length(1);
         let context = Context { origin: Some(&origin), date: Some(&date), ..Context::default() };
         let text = written(&head, &context);

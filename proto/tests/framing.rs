@@ -1,6 +1,7 @@
 //! Heads and chunked bodies, cut anywhere: written by a naive encoder, and read back.
 
 use jstorrent_io_proto::body::ChunkedDecoder;
+use jstorrent_io_proto::error::Code;
 use jstorrent_io_proto::request::{BodyFraming, HeadEnd, Method, find_head_end, parse_head};
 use jstorrent_io_proto::response::{LAST_CHUNK, write_chunk_head};
 use proptest::prelude::*;
@@ -71,6 +72,28 @@ fn chunked() -> impl Strategy<Value = Vec<u8>> {
         out.extend_from_slice(format!("0\r\n{trailer}\r\n").as_bytes());
         out
     })
+}
+
+#[test]
+fn a_head_is_judged_by_itself_too() {
+    assert!(parse_head(b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n").is_ok());
+    for text in [
+        "GET / HTTP/1.1\nHost: a\n\n",
+        "GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\n",
+        "GET / HTTP/1.1\r\n\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\nrest",
+        "\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "\r\n",
+        "",
+    ] {
+        assert!(parse_head(text.as_bytes()).is_err(), "{text:?}");
+    }
+    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "a".repeat(40_000));
+    assert_eq!(parse_head(long.as_bytes()).unwrap_err().code, Code::HeadTooLarge);
+    let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(8192));
+    assert_eq!(parse_head(long.as_bytes()).unwrap_err().code, Code::TargetTooLong);
 }
 
 proptest! {
