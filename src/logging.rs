@@ -10,6 +10,7 @@ mod rotate;
 mod sink;
 
 use std::io::{self, Write};
+use std::panic::PanicHookInfo;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -86,17 +87,25 @@ pub fn show(text: &str) {
 /// Logs every panic with its place, then ends the process with status 1: a thread that is gone is not survived.
 pub fn end_on_panic() {
     std::panic::set_hook(Box::new(|info| {
-        let thread = std::thread::current();
-        let name = thread.name().unwrap_or("unnamed").to_owned();
+        let text = describe(info);
         if queues().is_empty() {
             // Nothing else has stderr yet.
-            let _ = writeln!(io::stderr(), "{}: panic in thread {name}: {info}", crate::config::PROGRAM);
+            let _ = writeln!(io::stderr(), "{}: {text}", crate::config::PROGRAM);
         } else {
-            log::error!("panic in thread {name}: {info}");
+            log::error!("{text}");
             flush();
         }
         std::process::exit(crate::exit::ExitStatus::Internal.code().into());
     }));
+}
+
+/// `panic in thread NAME at FILE:LINE:COLUMN: TEXT`.
+fn describe(info: &PanicHookInfo<'_>) -> String {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("without a name");
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    let text = info.payload_as_str().unwrap_or("no text");
+    format!("panic in thread {name} at {place}: {text}")
 }
 
 fn queues() -> &'static [Queue] {
@@ -111,3 +120,6 @@ impl Output for Stderr {
         io::stderr().write_all(lines)
     }
 }
+
+#[cfg(test)]
+mod tests;

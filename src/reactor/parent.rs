@@ -51,6 +51,7 @@ pub enum Start {
 enum Starter {
     Pid(u32),
     /// It died before we looked; whoever adopted us is not it.
+    #[cfg_attr(windows, expect(dead_code, reason = "Windows goes on naming a dead parent"))]
     Gone,
     /// It has no id in our process namespace.
     Unseen,
