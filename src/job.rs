@@ -328,6 +328,8 @@ pub enum Ask {
         algorithm: Algorithm,
         /// What.
         chunks: Vec<Chunk>,
+        /// Set once nobody wants the outcome any more: what is left may be skipped, whatever comes home for it.
+        stop: Arc<AtomicBool>,
     },
     /// Looks up a name.
     Resolve {
