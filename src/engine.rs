@@ -147,7 +147,7 @@ impl Engine {
 
     /// What is to be written next.
     pub fn outgoing(&self, id: ConnId) -> Outgoing<'_> {
-        self.slots.get(id).map_or(Outgoing::Nothing, |conn| conn.outgoing(&self.state))
+        self.slots.get(id).map_or(Outgoing::Nothing, Conn::outgoing)
     }
 
     /// The kernel took `n` bytes of what [`outgoing`](Engine::outgoing) showed.
@@ -253,6 +253,7 @@ impl Engine {
         self.deliver();
         self.state.buffers.wake(&mut self.state.notes);
         self.deliver();
+        while self.state.input_bytes > self.state.limits.input_bytes_max && self.shed() {}
     }
 
     fn deliver(&mut self) {

@@ -28,6 +28,9 @@ pub struct Limits {
     pub head_read_bytes: usize,
     /// The same while buffers are short: what follows the head must then be kept by the connection.
     pub head_read_tight_bytes: usize,
+    /// Bytes of unfinished heads and waiting requests that all connections keep together; beyond it those that never
+    /// authenticated are closed, oldest first. From half of it on, connections read no more than they must.
+    pub input_bytes_max: usize,
     /// A file body up to this goes through a buffer, and together with its head; above it, by `sendfile`.
     pub copy_bytes_max: usize,
     /// A refused request's body is read and dropped up to this, so that the connection can be kept.
@@ -53,7 +56,7 @@ impl Default for Limits {
         Limits {
             connections_max: 4096,
             sockets_max: 16_384,
-            buffers_max: 48,
+            buffers_max: 40,
             buffers_kept_max: 4,
             body_buffers_max: 3,
             bulk_bytes_max: 64 << 20,
@@ -62,6 +65,7 @@ impl Default for Limits {
             turn_bytes_max: 512 << 10,
             head_read_bytes: 64 << 10,
             head_read_tight_bytes: 2 << 10,
+            input_bytes_max: 4 << 20,
             copy_bytes_max: 64 << 10,
             drain_bytes_max: 64 << 10,
             linger_ms: 2_000,
@@ -76,6 +80,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// What each connection may hold beside all that: a request's small body.
+    fn small_body_bytes(&self) -> usize {
+        crate::service::collect::SMALL_BYTES_MAX
+    }
+
     /// The most that all classes of buffered bytes add up to.
     pub fn buffered_bytes_max(&self) -> usize {
         self.buffers_max * BUFFER_BYTES
@@ -83,7 +92,8 @@ impl Limits {
             + self.bulk_floor_bytes
             + self.channel_out_bytes_max
             + self.head_read_bytes
-            + self.connections_max * self.head_read_tight_bytes
+            + self.input_bytes_max
+            + self.connections_max * self.small_body_bytes()
     }
 }
 

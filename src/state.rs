@@ -71,6 +71,8 @@ pub struct State {
     pub random: random::Random,
     /// What the world is to do.
     pub effects: VecDeque<Effect>,
+    /// Bytes of unfinished heads and waiting requests that connections keep.
+    pub input_bytes: usize,
     /// The end has begun.
     pub exiting: bool,
     /// A client asked for the end.
@@ -101,6 +103,7 @@ impl State {
             turns: turns::Turns::default(),
             random,
             effects: VecDeque::new(),
+            input_bytes: 0,
             exiting: false,
             exit_wanted: false,
             last_used: Time::default(),
@@ -134,6 +137,11 @@ impl State {
             return Time::NEVER;
         }
         self.last_used.plus_ms(self.settings.idle_timeout_ms)
+    }
+
+    /// Whether memory is short, so that a connection should read no more than it must.
+    pub fn is_tight(&self) -> bool {
+        self.buffers.is_tight() || self.input_bytes > self.limits.input_bytes_max / 2
     }
 
     /// Milliseconds since 1970.

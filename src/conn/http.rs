@@ -35,6 +35,8 @@ pub struct Http {
     known: bool,
     /// What has arrived and waits: part of a head, or what came behind a request that is under way.
     input: Vec<u8>,
+    /// How much of `input` is counted in `State::input_bytes`.
+    input_counted: usize,
     /// How much of `input` holds no end of a head.
     scanned: usize,
     phase: Phase,
@@ -50,6 +52,8 @@ pub struct Http {
 /// Where a connection is in the course of a request.
 #[derive(Debug)]
 enum Phase {
+    /// No request has come as yet, nor a byte of one.
+    Fresh,
     /// Between requests: no byte of a head has come.
     Idle,
     /// Within a head.
@@ -71,15 +75,13 @@ struct Request {
     filling: Option<Buffer>,
     /// `100 Continue` is owed before the body is read.
     owes_continue: bool,
-    /// Bytes of a body that nobody wants, still to be dropped.
-    drain_left: u64,
 }
 
 impl Phase {
     /// Tells one kind of phase from another: whether looking at the input again may help.
     fn step(&self) -> u8 {
         match self {
-            Phase::Idle | Phase::Head => 0,
+            Phase::Fresh | Phase::Idle | Phase::Head => 0,
             Phase::Request(_) => 1,
             Phase::Linger => 2,
         }
@@ -98,8 +100,9 @@ impl Http {
             opened_at: state.now,
             known: false,
             input: Vec::new(),
+            input_counted: 0,
             scanned: 0,
-            phase: Phase::Idle,
+            phase: Phase::Fresh,
             out: Outbound::default(),
             reads_into_buffer: false,
             peer_ended: false,
@@ -132,7 +135,7 @@ impl Http {
     pub fn expired(&mut self, state: &mut State) {
         match &self.phase {
             Phase::Head => self.refuse_outright(state, &Code::Timeout.into()),
-            Phase::Idle | Phase::Linger => self.finish(false),
+            Phase::Fresh | Phase::Idle | Phase::Linger => self.finish(false),
             Phase::Request(request)
                 if !request.body.is_done() && request.task.is_some() && self.out.is_empty() =>
             {
@@ -145,10 +148,10 @@ impl Http {
     /// Room for incoming bytes; `None` while it does not read.
     pub fn place<'a>(&'a mut self, state: &mut State, scratch: &'a mut [u8]) -> Option<&'a mut [u8]> {
         self.reads_into_buffer = false;
-        let tight = if state.buffers.is_tight() { state.limits.head_read_tight_bytes } else { usize::MAX };
+        let tight = if state.is_tight() { state.limits.head_read_tight_bytes } else { usize::MAX };
         let head_len = scratch.len().min(tight).min(state.limits.head_read_bytes).max(1);
         match &mut self.phase {
-            Phase::Idle | Phase::Head | Phase::Linger => Some(&mut scratch[..head_len]),
+            Phase::Fresh | Phase::Idle | Phase::Head | Phase::Linger => Some(&mut scratch[..head_len]),
             Phase::Request(request) => {
                 let room = request.place(state, self.id)?;
                 self.reads_into_buffer = room.direct;
@@ -205,7 +208,7 @@ impl Http {
             let rest = &bytes[consumed..];
             let before = (consumed, self.phase.step());
             match &mut self.phase {
-                Phase::Idle | Phase::Head => consumed += self.consume_head(state, rest),
+                Phase::Fresh | Phase::Idle | Phase::Head => consumed += self.consume_head(state, rest),
                 Phase::Request(request) => {
                     match request.take_body(&mut Cx { state, me: self.id }, rest) {
                         Ok(n) => consumed += n,
@@ -233,7 +236,7 @@ impl Http {
     pub fn ended(&mut self, state: &mut State) {
         self.peer_ended = true;
         match &self.phase {
-            Phase::Idle | Phase::Head | Phase::Linger => self.finish(false),
+            Phase::Fresh | Phase::Idle | Phase::Head | Phase::Linger => self.finish(false),
             Phase::Request(request) if !request.body.is_done() => self.finish(true),
             Phase::Request(_) => self.hung_up(state),
         }
@@ -254,8 +257,8 @@ impl Http {
     }
 
     /// What is to be written next.
-    pub fn outgoing(&self, state: &State) -> Outgoing<'_> {
-        self.out.outgoing(|length| outbound::transfers(state, length))
+    pub fn outgoing(&self) -> Outgoing<'_> {
+        self.out.outgoing()
     }
 
     /// The kernel took `n` bytes.
@@ -305,7 +308,7 @@ impl Http {
     /// The daemon ends: idle connections close, a stream is cut, any other request is finished first.
     fn begin_exit(&mut self) {
         match &mut self.phase {
-            Phase::Idle | Phase::Head | Phase::Linger => self.finish(false),
+            Phase::Fresh | Phase::Idle | Phase::Head | Phase::Linger => self.finish(false),
             Phase::Request(request) => {
                 let is_stream = request.task.as_ref().is_some_and(Task::minds_hang_up);
                 request.respond.close = true;
@@ -327,7 +330,9 @@ impl Http {
         if request.task.is_none() && self.out.is_empty() && request.body.is_done() {
             let close = request.respond.close;
             self.end_request(state);
-            if close || state.exiting {
+            if state.exiting {
+                self.finish(false);
+            } else if close {
                 self.linger(state);
             } else {
                 self.deadline = state.now.plus_ms(KEEP_ALIVE_IDLE_MS_MAX);
@@ -358,16 +363,23 @@ impl Http {
 
     /// After anything happened: wants a turn if it may have something for the kernel or room for more.
     fn after(&mut self, state: &mut State) {
+        self.count_input(state);
         if self.end.is_none() {
             self.set_deadline(state);
             state.turns.want(self.id);
         }
     }
 
+    /// What all connections keep of unfinished heads and requests that wait is bounded together.
+    fn count_input(&mut self, state: &mut State) {
+        state.input_bytes = state.input_bytes + self.input.capacity() - self.input_counted;
+        self.input_counted = self.input.capacity();
+    }
+
     fn set_deadline(&mut self, state: &State) {
         if let Phase::Request(request) = &self.phase {
             self.deadline = if !self.out.is_empty() {
-                let stalls = self.out.holds_buffer();
+                let stalls = self.out.holds_memory() && !request.respond.is_stream();
                 if stalls { state.now.plus_ms(state.limits.send_stall_ms) } else { Time::NEVER }
             } else if request.awaits_body() {
                 state.now.plus_ms(BODY_SILENCE_MS_MAX)
@@ -379,10 +391,13 @@ impl Http {
 
     /// A byte of a head has come; if it is the first, the time for the whole begins to run.
     fn head_began(&mut self, state: &State) {
-        if matches!(self.phase, Phase::Idle) {
-            self.phase = Phase::Head;
-            self.deadline = state.now.plus_ms(HEAD_WAIT_MS_MAX);
+        let by = state.now.plus_ms(HEAD_WAIT_MS_MAX);
+        match self.phase {
+            Phase::Fresh => self.deadline = self.deadline.min(by),
+            Phase::Idle => self.deadline = by,
+            _ => return,
         }
+        self.phase = Phase::Head;
     }
 
     /// Answers with a refusal that ends the connection, whatever was under way.
@@ -409,6 +424,8 @@ impl Http {
     pub fn release(&mut self, state: &mut State) {
         self.end_request(state);
         self.out.release(state);
+        self.input = Vec::new();
+        self.count_input(state);
         state.metrics.http_connections -= 1;
     }
 }

@@ -83,9 +83,9 @@ impl Conn {
         }
     }
 
-    pub(super) fn outgoing(&self, state: &State) -> Outgoing<'_> {
+    pub(super) fn outgoing(&self) -> Outgoing<'_> {
         match self {
-            Conn::Http(http) => http.outgoing(state),
+            Conn::Http(http) => http.outgoing(),
         }
     }
 

@@ -10,7 +10,7 @@ use jstorrent_io_proto::error::{Code, Refusal};
 use jstorrent_io_proto::route::{BodyRule, Endpoint};
 
 /// A body of that many bytes needs no reservation.
-pub const SMALL_BYTES_MAX: usize = 2 << 10;
+pub const SMALL_BYTES_MAX: usize = 1 << 10;
 
 /// What was in the head that the endpoint needs once the body is there.
 #[derive(Clone, Copy, Debug)]

@@ -85,13 +85,8 @@ impl Read {
             cx.state.buffers.give(buffer);
         }
         if first < length {
-            body.push(Segment::File(Span {
-                handle: self.handle.clone(),
-                file: self.file,
-                offset: self.offset + first,
-                end: self.offset + length,
-                open_until: u64::MAX,
-            }));
+            let (offset, end) = (self.offset + first, self.offset + length);
+            body.push(Segment::File(Span::new(cx.state, self.handle.clone(), self.file, offset, end)));
         }
         Answer::Content(Content {
             status: 200,

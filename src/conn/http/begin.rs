@@ -122,7 +122,6 @@ impl Request {
             task: Some(task),
             filling: None,
             owes_continue: false,
-            drain_left: 0,
         }
     }
 
@@ -143,7 +142,6 @@ impl Request {
             BodyFraming::Length(length) => length > state.limits.drain_bytes_max,
             _ => true,
         };
-        self.drain_left = state.limits.drain_bytes_max;
         self.owes_continue = head.expects_continue;
         if unwanted && (long || head.expects_continue) {
             self.respond.close = true;

@@ -61,7 +61,6 @@ impl Request {
             task: None,
             filling: None,
             owes_continue: false,
-            drain_left: 0,
         }
     }
 
@@ -151,14 +150,11 @@ impl Request {
             buffer.append(data);
             return Ok(());
         }
-        match self.task.as_mut().map(|task| task.intake(state)) {
-            Some(Intake::Collect(bytes, bytes_max)) => {
-                if bytes.len() + data.len() > bytes_max {
-                    return Err(Refusal::new(Code::BodyTooLarge).closing());
-                }
-                bytes.extend_from_slice(data);
+        if let Some(Intake::Collect(bytes, bytes_max)) = self.task.as_mut().map(|task| task.intake(state)) {
+            if bytes.len() + data.len() > bytes_max {
+                return Err(Refusal::new(Code::BodyTooLarge).closing());
             }
-            _ => self.drain_left = self.drain_left.saturating_sub(data.len() as u64),
+            bytes.extend_from_slice(data);
         }
         Ok(())
     }

@@ -24,6 +24,15 @@ pub enum Segment {
     File(Span),
 }
 
+/// How a file's bytes come to the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Through a pooled buffer.
+    Copy,
+    /// From the disk worker straight into the socket: the connection holds no memory, however long its peer pauses.
+    Transfer,
+}
+
 /// A part of a file to be sent.
 #[derive(Debug)]
 pub struct Span {
@@ -37,9 +46,17 @@ pub struct Span {
     pub end: u64,
     /// Behind the last byte that may be sent as yet; `end` but for streams of deferred files.
     pub open_until: u64,
+    way: Way,
 }
 
 impl Span {
+    /// The bytes `offset..end` of a file, all of them open.
+    pub fn new(state: &State, handle: Arc<FileHandle>, file: Option<FileId>, offset: u64, end: u64) -> Span {
+        let long = end.saturating_sub(offset) > state.limits.copy_bytes_max as u64;
+        let way = if state.limits.transfer && long { Way::Transfer } else { Way::Copy };
+        Span { handle, file, offset, end, open_until: end, way }
+    }
+
     fn open_len(&self) -> u64 {
         self.open_until.min(self.end).saturating_sub(self.offset)
     }
@@ -123,9 +140,9 @@ impl Outbound {
         })
     }
 
-    /// Whether a pooled buffer waits to be sent.
-    pub fn holds_buffer(&self) -> bool {
-        self.segments.iter().any(|segment| matches!(segment, Segment::Buffer(_)))
+    /// Whether it holds memory that the peer should take.
+    pub fn holds_memory(&self) -> bool {
+        self.segments.iter().any(|segment| !matches!(segment, Segment::File(_)))
     }
 
     /// Reads ahead what goes through buffers. To be called whenever anything changed.
@@ -136,7 +153,7 @@ impl Outbound {
         let ready = self.segments.iter().filter(|segment| matches!(segment, Segment::Buffer(_))).count();
         let Some(span) = self.first_span_mut() else { return };
         let length = span.open_len();
-        if ready >= READ_AHEAD_BUFFERS || length == 0 || transfers(state, length) {
+        if ready >= READ_AHEAD_BUFFERS || length == 0 || span.way == Way::Transfer {
             return;
         }
         let root = span.handle.root.number;
@@ -149,7 +166,7 @@ impl Outbound {
     }
 
     /// What is to be written next.
-    pub fn outgoing(&self, state_transfers: impl Fn(u64) -> bool) -> Outgoing<'_> {
+    pub fn outgoing(&self) -> Outgoing<'_> {
         let mut slices = Slices::new();
         for (index, segment) in self.segments.iter().enumerate() {
             let skip = if index == 0 { self.sent } else { 0 };
@@ -157,7 +174,8 @@ impl Outbound {
                 Segment::Bytes(bytes) => slices.push(&bytes[skip..]),
                 Segment::Buffer(buffer) => slices.push(&buffer.filled()[skip..]),
                 Segment::File(span) => {
-                    let wanted = self.flight == Flight::Nothing && state_transfers(span.open_len());
+                    let wanted =
+                        self.flight == Flight::Nothing && span.way == Way::Transfer && span.open_len() > 0;
                     slices.more = wanted;
                     if slices.is_empty() && wanted {
                         return Outgoing::Transfer;
@@ -257,9 +275,4 @@ impl Outbound {
         }
         self.sent = 0;
     }
-}
-
-/// Whether that many bytes of a file go straight into the socket.
-pub fn transfers(state: &State, length: u64) -> bool {
-    state.limits.transfer && length > state.limits.copy_bytes_max as u64
 }

@@ -53,6 +53,10 @@ impl Respond {
         }
     }
 
+    pub(super) fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
     pub(super) fn context(&self) -> Context<'_> {
         Context {
             origin: self.origin.as_deref(),
