@@ -3,7 +3,7 @@
 use super::{Facts, Kind, QuickFacts};
 use crate::job::{FileIdentity, RootSpace};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
-use rustix::fs::{Access, OFlags, StatVfsMountFlags};
+use rustix::fs::{Access, Mode, OFlags, StatVfsMountFlags};
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io::{self, IoSlice};
@@ -30,11 +30,11 @@ pub(crate) fn own_options() -> std::fs::OpenOptions {
     options
 }
 
-/// Opens the folder `name` in `parent`; a link of that name is not followed but an error.
+/// Opens the folder `name`, one part of a path, in `parent`; a link of that name is not followed but an error.
 pub(crate) fn open_folder_itself(parent: &Dir, name: &OsStr) -> io::Result<Dir> {
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(bits(OFlags::DIRECTORY | OFlags::NOFOLLOW));
-    parent.open_with(name, &options).map(|file| Dir::from_std_file(file.into_std()))
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    Ok(Dir::from_std_file(folder.into()))
 }
 
 /// Removes the file or link `name` in `parent`.

@@ -38,7 +38,11 @@ pub(super) fn delete(root: &Dir, path: &RelPath, limits: DeletionLimits) -> Resu
 
 fn delete_in(parent: &Dir, name: &OsStr, limits: DeletionLimits) -> Result<(), DiskError> {
     if !parent.symlink_metadata(name).map_err(of_path)?.is_dir() {
-        return files::remove_entry(parent, name).map_err(of_path);
+        match files::remove_entry(parent, name).map_err(of_path) {
+            // A folder came into its place.
+            Err(DiskError::IsDirectory) => {}
+            other => return other,
+        }
     }
     let mut sweep = Sweep { base: parent, levels: Vec::new(), left: limits.entries_max, limits };
     sweep.enter(name.to_owned())?;
@@ -102,8 +106,14 @@ impl Sweep<'_> {
             let name = entry.file_name();
             if !is_folder(&folder, &entry).map_err(of_path)? {
                 self.count()?;
-                gone(files::remove_entry(&folder, &name))?;
-                continue;
+                match gone(files::remove_entry(&folder, &name)) {
+                    // A folder came into its place.
+                    Err(DiskError::IsDirectory) => {}
+                    other => {
+                        other?;
+                        continue;
+                    }
+                }
             }
             pending.push(name);
             if pending.len() == pending_max {
@@ -133,8 +143,11 @@ impl Sweep<'_> {
         };
         match outcome {
             Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => self.enter(level.name),
-            // A link, or a file, took its place: the parent still has it, and is looked through again.
-            Err(error) if error.kind() == ErrorKind::NotADirectory && !self.levels.is_empty() => Ok(()),
+            // A link, or a file, took its place. Below the top, the folder that has it is looked through again.
+            Err(error) if error.kind() == ErrorKind::NotADirectory && self.levels.is_empty() => {
+                gone(files::remove_entry(self.base, &level.name))
+            }
+            Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(()),
             other => gone(other),
         }
     }
@@ -151,11 +164,9 @@ impl Sweep<'_> {
             known.and_then(|index| self.levels[index].folder.take().map(|folder| (index, folder)));
         for index in known.map_or(0, |known| known + 1)..depth {
             let parent = reached.as_ref().map_or(self.base, |(_, folder)| folder);
-            let next = match files::open_folder_itself(parent, &self.levels[index].name) {
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                    return Ok(None);
-                }
-                other => other.map_err(of_path)?,
+            let next = match files::open_folder_itself(parent, &self.levels[index].name).map_err(of_path) {
+                Err(DiskError::NotFound | DiskError::NotADirectory | DiskError::LinkLoop) => return Ok(None),
+                other => other?,
             };
             if let Some((above, folder)) =
                 reached.replace((index, next)).filter(|(above, _)| above + OPEN_MAX > depth)

@@ -3,7 +3,7 @@
 
 use super::deletion::{self, DeletionLimits};
 use super::descriptors::{Descriptor, Descriptors};
-use super::errors::{is_shortage, of_file};
+use super::errors::{check_end, is_shortage, of_file};
 use super::reserve::{self, retry};
 use super::{Disk, OpenHow, ReadNow, confined, listing, space};
 use crate::ids::RootNumber;
@@ -35,8 +35,8 @@ const DESCRIPTORS_SHARE: u64 = 4;
 /// Waits, in milliseconds, between attempts to open something while descriptors are short: what was given up may
 /// still be in use, or be closing.
 const SHORTAGE_WAITS_MS: [u64; 8] = [0, 1, 2, 4, 8, 16, 32, 64];
-/// Descriptors given up at a time while they are short.
-const SHORTAGE_SHED: usize = 16;
+/// Descriptors given up at a time while they are short: what one call needs.
+const SHORTAGE_SHED: usize = 4;
 /// Roots above which those that no descriptor belongs to are forgotten.
 const ROOTS_KEPT: usize = 64;
 
@@ -289,6 +289,8 @@ impl Disk for RealDisk {
         if file.is_gone() {
             return Some(Err(DiskError::NotFound));
         }
+        // To this call of Linux's, the last offset of all means the file's own position.
+        check_end(offset, into.len() as u64).ok()?;
         let descriptor = self.descriptors.get(file.key)?;
         let outcome = files::read_at_once(descriptor.file(), offset, into);
         self.descriptors.release(descriptor);

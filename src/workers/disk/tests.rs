@@ -1,8 +1,14 @@
 //! Tests of the disk on real folders: what each call does, and what links, races, faults and shortages do to it.
 
 mod bytes;
+mod handles;
 mod links;
+mod loops;
+mod opening;
 mod paths;
+mod races;
+mod sizes;
+mod transfers;
 
 use super::*;
 use crate::buffer::Buffer;
@@ -79,6 +85,12 @@ impl Fixture {
     fn secret_is_untouched(&self) {
         assert_eq!(std::fs::read(self.dir.path().join("secret")).expect("the file outside"), SECRET);
     }
+}
+
+/// Says that a test, or a part of one, was left out.
+#[expect(clippy::print_stderr, reason = "what is not tested is told")]
+fn not_tested(why: &str) {
+    eprintln!("not tested: {why}");
 }
 
 fn root_at(path: PathBuf) -> Arc<Root> {
