@@ -45,6 +45,10 @@ pub struct Limits {
     pub transfer: bool,
     /// Sessions at a time; the one that was silent longest and has no `/io` connection goes first.
     pub sessions_max: usize,
+    /// Available runs that are remembered of one deferred file.
+    pub runs_per_file_max: usize,
+    /// The same of all files together, but for one each.
+    pub runs_max: usize,
     /// Chunk jobs of one `/hash/from-file` under way at a time.
     pub hash_jobs_max: usize,
     /// Work on files.
@@ -73,6 +77,8 @@ impl Default for Limits {
             exit_ms: 2_000,
             transfer: cfg!(any(target_os = "linux", target_os = "android")),
             sessions_max: 1024,
+            runs_per_file_max: 64 << 10,
+            runs_max: 96 << 10,
             hash_jobs_max: 16,
             disk: DiskLimits::default(),
         }

@@ -13,6 +13,7 @@ pub mod read;
 pub mod refusals;
 pub mod salvage;
 pub mod session;
+pub mod stream;
 pub mod write;
 
 use crate::buffer::Buffer;

@@ -1,12 +1,14 @@
 //! What all connections share: plain data, handed on as one `&mut State`. Never does I/O, reads no clock, and knows
 //! no connection: it only names them.
 
+pub mod availability;
 pub mod buffers;
 pub mod effects;
 pub mod files;
 pub mod metrics;
 pub mod notes;
 pub mod random;
+pub mod ranges;
 pub mod roots;
 pub mod sessions;
 pub mod timers;
@@ -59,6 +61,8 @@ pub struct State {
     pub files: files::Files,
     /// Sessions and tickets.
     pub sessions: sessions::Sessions,
+    /// Requests for missing bytes of deferred files.
+    pub ranges: ranges::Ranges,
     /// Reminders.
     pub timers: timers::Timers<ConnId>,
     /// Counters.
@@ -97,6 +101,7 @@ impl State {
             roots: roots::Roots::default(),
             files: files::Files::default(),
             sessions: sessions::Sessions::default(),
+            ranges: ranges::Ranges::default(),
             timers: timers::Timers::default(),
             metrics: metrics::Metrics::default(),
             notes: notes::Notes::default(),

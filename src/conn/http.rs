@@ -301,6 +301,8 @@ impl Http {
             }
             Note::Cut => self.finish(true),
             Note::Exit => self.begin_exit(),
+            // For `/io` connections.
+            Note::RangeRequest(_) | Note::RangeCancel(_) => state.metrics.stale += 1,
         }
         self.after(state);
     }

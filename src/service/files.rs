@@ -4,7 +4,7 @@
 use super::answer::Answer;
 use super::await_job::{Await, Then};
 use super::collect::{Pending, parse};
-use super::{Call, Cx, Step, Task, refusals, salvage};
+use super::{Call, Cx, Step, Task, refusals, salvage, stream};
 use crate::ids::{ConnId, FileId, SessionId};
 use crate::job::{Ask, Done, FileHandle, Lane, Opened, Root};
 use crate::state::State;
@@ -94,6 +94,9 @@ fn finish_closing(state: &mut State, id: FileId, closing: Closing) {
     if let Some(session) = state.sessions.get_mut(file.session) {
         session.files -= 1;
     }
+    if let Some(deferred) = file.deferred {
+        state.ranges.runs -= deferred.available.len();
+    }
     salvage::forget(state, file.handle);
     state.notes.send(closing.asked_by, Note::Look);
 }
@@ -105,9 +108,11 @@ pub fn start_closing(state: &mut State, id: FileId, asked_by: ConnId) {
     file.closing = Some(closing);
     let idle = file.in_use == 0;
     for stream in std::mem::take(&mut file.streams) {
-        state.notes.send(stream, Note::Cut);
+        state.notes.send(stream.conn, Note::Cut);
     }
-    state.sessions.tickets.retain(|_, ticket| ticket.file != id);
+    for ticket in std::mem::take(&mut file.tickets) {
+        state.sessions.tickets.remove(&ticket);
+    }
     if idle {
         finish_closing(state, id, closing);
     }
@@ -218,7 +223,7 @@ pub(super) fn answer(cx: &mut Cx<'_>, then: Then, done: Done) -> Answer {
                 allocated: stat.allocated,
                 mtime_ms: stat.mtime_ms,
                 writable: file.handle.writable,
-                deferred: file.deferred,
+                deferred: file.deferred.is_some(),
             }),
             _ => Answer::Refused(Code::NoSuchFile.into()),
         },
@@ -254,12 +259,13 @@ fn opened_answer(cx: &mut Cx<'_>, session: SessionId, deferred: bool, opened: Op
     let file = OpenFile {
         session,
         handle: opened.file,
-        deferred,
+        deferred: deferred.then(|| stream::new_deferred(state)),
         mtime_ms: opened.mtime_ms,
         tag,
         in_use: 0,
         closing: None,
         streams: Vec::new(),
+        tickets: Vec::new(),
     };
     let file_id = state.files.add(file).0;
     let status = if opened.created { 201 } else { 200 };

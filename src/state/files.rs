@@ -3,6 +3,9 @@
 
 use crate::ids::{ConnId, FileId, SessionId};
 use crate::job::FileHandle;
+use crate::state::availability::Availability;
+use crate::state::sessions::TicketKey;
+use crate::time::Time;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -13,8 +16,8 @@ pub struct OpenFile {
     pub session: SessionId,
     /// What jobs carry.
     pub handle: Arc<FileHandle>,
-    /// Its bytes are there only when the client says so (PROTOCOL §5).
-    pub deferred: bool,
+    /// Its bytes are there only when the client says so (PROTOCOL §5); `None`: they all are.
+    pub deferred: Option<Deferred>,
     /// Last change when it was opened, in milliseconds since 1970: validators don't change while it is open.
     pub mtime_ms: u64,
     /// Tells this opening from all others in an `ETag`.
@@ -24,7 +27,28 @@ pub struct OpenFile {
     /// Someone closed it: no new work, and this connection waits for the last to end.
     pub closing: Option<Closing>,
     /// Streams of it, to be cut when it closes.
-    pub streams: Vec<ConnId>,
+    pub streams: Vec<Stream>,
+    /// Tickets to it, void when it closes.
+    pub tickets: Vec<TicketKey>,
+}
+
+/// What a file has that was opened with `deferred`.
+#[derive(Debug)]
+pub struct Deferred {
+    /// Which bytes are there.
+    pub available: Availability,
+    /// A stream of it was abandoned while it asked for bytes; players do that many times over when they look for an
+    /// index. Until then a new stream had better wait and see before it asks.
+    pub unsettled_until: Time,
+}
+
+/// A stream of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stream {
+    /// Its connection.
+    pub conn: ConnId,
+    /// The first byte that it lacks; `u64::MAX` where it lacks none.
+    pub lacks: u64,
 }
 
 /// A close that waits for what is in flight.

@@ -2,6 +2,7 @@
 //! before the step ends. A note to someone who has gone is dropped and counted.
 
 use crate::ids::ConnId;
+use crate::state::ranges::RangeId;
 use std::collections::VecDeque;
 
 /// What one connection, or the state, has to say to another.
@@ -13,6 +14,11 @@ pub enum Note {
     Look,
     /// What you serve is void (its file or ticket was closed): cut the connection.
     Cut,
+    /// To an `/io` connection: a stream lacks bytes, ask the client for them (RANGE_REQUEST). What is to be said is told by
+    /// `service::stream::told`.
+    RangeRequest(RangeId),
+    /// To an `/io` connection: what was asked for is no longer needed (RANGE_CANCEL).
+    RangeCancel(RangeId),
     /// The daemon ends: finish what is in flight, then close.
     Exit,
 }

@@ -13,6 +13,10 @@ pub struct Session {
     pub name: String,
     /// Its open `/io` connections, oldest first.
     pub channels: Vec<ConnId>,
+    /// Those of them that have the feature `range`, oldest first: the newest is asked for missing bytes.
+    pub range_channels: Vec<ConnId>,
+    /// When the last `/io` connection closed.
+    pub alone_since: Time,
     /// It ends then, unless it is used before; `Time::NEVER` while an `/io` connection is open.
     pub ends_at: Time,
     /// It has had an `/io` connection: then it ends 30 s after the last one closed.
@@ -60,6 +64,8 @@ impl Sessions {
         let session = Session {
             name: name.to_owned(),
             channels: Vec::new(),
+            range_channels: Vec::new(),
+            alone_since: Time::default(),
             ends_at: Time::NEVER,
             had_channel: false,
             files: 0,
