@@ -5,4 +5,7 @@
 #[allow(dead_code, reason = "clients and probes for all tests, whichever are compiled")]
 mod support;
 
+mod admission;
 mod command_line;
+mod lifecycle;
+mod logs;

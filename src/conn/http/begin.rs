@@ -55,7 +55,12 @@ impl Http {
     /// The request as it begins: with a task, which may be no more than a refusal.
     fn admit_and_begin(&mut self, state: &mut State, head: &Head<'_>) -> Request {
         match admit(head, &self.gate(state)) {
-            Err(rejected) => self.refused(head, rejected.origin, rejected.refusal),
+            Err(rejected) => {
+                let mut request = self.refused(head, rejected.origin, rejected.refusal);
+                // A page that was turned away can tell this policy apart by what its fetch does.
+                request.respond.is_stream = false;
+                request
+            }
             Ok(admitted) => self.admitted(state, head, &admitted),
         }
     }

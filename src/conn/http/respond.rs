@@ -19,7 +19,7 @@ pub(super) struct Respond {
     /// No body: it was HEAD.
     is_head: bool,
     /// `/stream`, which other sites' pages may show.
-    is_stream: bool,
+    pub(super) is_stream: bool,
     http10: bool,
     /// The answer's body goes in chunks.
     chunked: bool,

@@ -183,6 +183,11 @@ impl Daemon {
         self.stderr.wait_for(text);
     }
 
+    /// What stderr had until now.
+    pub(crate) fn stderr_so_far(&self) -> String {
+        self.stderr.so_far()
+    }
+
     /// All of stderr, once the daemon has ended.
     pub(crate) fn stderr(&self) -> String {
         self.stderr.all()

@@ -25,7 +25,7 @@ pub(crate) struct Request {
 }
 
 /// A whole response.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) fields: Vec<(String, String)>,
@@ -89,6 +89,13 @@ impl Request {
     }
 }
 
+impl std::fmt::Debug for Response {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = &self.body[..self.body.len().min(1000)];
+        write!(f, "{} {:?} {:?}", self.status, self.fields, String::from_utf8_lossy(shown))
+    }
+}
+
 impl Response {
     /// The value of a field, which must not be there twice.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
@@ -118,7 +125,7 @@ impl Response {
 
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Response {
-        assert_eq!(self.status, status, "{} {:?}", String::from_utf8_lossy(&self.body), self.fields);
+        assert_eq!(self.status, status, "{self:?}");
         self
     }
 

@@ -1,0 +1,68 @@
+//! The log of the real binary: where it is, that it is bounded, and what is never in it.
+
+use std::fs;
+
+use crate::support::daemon::{Daemon, Ended, Home};
+use crate::support::http::Request;
+
+#[test]
+fn the_log_is_in_the_platforms_place_and_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut daemon = Daemon::start(&[]);
+    assert_eq!(daemon.stop(), Ended::Status(0));
+    let log = fs::read_to_string(daemon.home.log()).unwrap();
+    assert!(log.lines().all(|line| line.as_bytes()[23] == b'Z' && line.contains('[')), "{log}");
+    assert_eq!(log, daemon.stderr());
+    assert_eq!(fs::metadata(daemon.home.log()).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_log_that_cannot_be_opened_is_a_warning_on_stderr() {
+    let daemon = Daemon::start(&["--log-file", "/proc/nobody/can/make/this"]);
+    daemon.wait_for_stderr("the log file can't be written");
+    daemon.http().call(Request::get("/health")).expect(200);
+}
+
+#[test]
+fn a_log_whose_disk_is_full_is_a_warning_on_stderr() {
+    let daemon = Daemon::start(&["--log-file", "/dev/full"]);
+    daemon.wait_for_stderr("the log file can't be written");
+    daemon.http().call(Request::get("/health")).expect(200);
+}
+
+#[test]
+fn a_full_log_is_rotated() {
+    let home = Home::new();
+    let log = home.path("own.log");
+    fs::write(&log, "x".repeat(4 << 20)).unwrap();
+    let mut daemon = Daemon::start_in(home, &["--log-file", log.to_str().unwrap()]);
+    assert_eq!(daemon.stop(), Ended::Status(0));
+    assert_eq!(fs::metadata(daemon.home.path("own.log.1")).unwrap().len(), 4 << 20);
+    assert_eq!(fs::read_to_string(&log).unwrap(), daemon.stderr());
+}
+
+#[test]
+fn a_stderr_that_nobody_reads_holds_up_nothing() {
+    use std::io::Read;
+    use std::process::Stdio;
+
+    use crate::support::daemon::INSTALL_ID;
+    use crate::support::http::Http;
+
+    let home = Home::new();
+    // A pipe of 64 KiB that stays full.
+    let (_unread, stderr) = std::io::pipe().unwrap();
+    let mut command = home.command();
+    command.args(["--install-id", INSTALL_ID, "--log-level", "trace"]).stdout(Stdio::piped()).stderr(stderr);
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let mut bytes = [0; 1024];
+    let read = child.stdout.take().unwrap().read(&mut bytes).unwrap();
+    let ready: serde_json::Value = serde_json::from_slice(&bytes[..read]).unwrap();
+    let mut http = Http::connect(ready["port"].as_u64().unwrap() as u16);
+    for _ in 0..2000 {
+        http.call(Request::get("/no/such/endpoint").token(ready["token"].as_str().unwrap())).expect(404);
+    }
+    http.call(Request::post("/control/shutdown").token(ready["token"].as_str().unwrap())).expect(200);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
