@@ -5,6 +5,8 @@
 mod dispatch;
 mod exit;
 mod slots;
+#[cfg(test)]
+mod tests;
 
 pub use dispatch::Conn;
 
@@ -187,7 +189,7 @@ impl Engine {
 
     /// Whether the end has come.
     pub fn is_over(&self) -> bool {
-        self.exit.is_over()
+        self.exit.is_over(&self.slots)
     }
 
     /// The next connection that wants a turn with its socket.

@@ -38,7 +38,7 @@ impl Source {
     }
 
     fn is_pure(&self) -> bool {
-        PURE.iter().any(|part| self.path.starts_with(part))
+        PURE.iter().any(|part| self.path.starts_with(part)) && !self.path.contains("tests")
     }
 }
 

@@ -143,6 +143,7 @@ impl Http {
             }
             Phase::Request(_) => self.finish(true),
         }
+        self.after(state);
     }
 
     /// Room for incoming bytes; `None` while it does not read.

@@ -49,7 +49,7 @@ impl Exit {
             Exit::Running if state.idle_deadline() <= state.now || state.exit_wanted => {
                 self.begin(slots, state)
             }
-            Exit::Ending { last, .. } if slots.len() == 0 || *last <= state.now => *self = Exit::Over,
+            Exit::Ending { last, .. } if *last <= state.now => *self = Exit::Over,
             Exit::Ending { patient, .. } if *patient <= state.now => {
                 *patient = Time::default();
                 let unfinished = slots.iter().filter(|(_, conn)| conn.is_unfinished());
@@ -59,8 +59,12 @@ impl Exit {
         }
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        matches!(self, Exit::Over)
+    pub(super) fn is_over(&self, slots: &Slots) -> bool {
+        match self {
+            Exit::Running => false,
+            Exit::Ending { .. } => slots.len() == 0,
+            Exit::Over => true,
+        }
     }
 }
 

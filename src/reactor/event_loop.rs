@@ -156,6 +156,7 @@ impl<D: Disk> Reactor<D> {
         let broken = event.is_error();
         source.ready.readable |= event.is_readable() || event.is_read_closed() || broken;
         source.ready.writable |= event.is_writable() || event.is_write_closed() || broken;
+        source.ready.ending |= event.is_read_closed() || broken;
         if event.is_read_closed() || event.is_write_closed() {
             self.engine.hung_up(id);
         }

@@ -26,6 +26,8 @@ pub struct Ready {
     pub readable: bool,
     /// A write may be taken.
     pub writable: bool,
+    /// The peer's end was announced: it may lie right behind the next bytes, and no edge will tell of it again.
+    pub ending: bool,
 }
 
 /// Bytes that are left of a turn.
@@ -108,7 +110,7 @@ fn read(
         }
         Ok(n) => {
             budget.spend(n);
-            let last = SHORT_READ_IS_LAST && n < room;
+            let last = SHORT_READ_IS_LAST && n < room && !ready.ending;
             ready.readable = !last;
             engine.received(id, n);
             if last {
