@@ -190,6 +190,7 @@ mod tests {
         assert_eq!(full.write_lines(b"abc\n").unwrap_err().kind(), io::ErrorKind::StorageFull);
         let mut null = RotatingFile::new("/dev/null".into(), 1, 1);
         null.write_lines(b"abc\n").unwrap();
+        assert!(!null.is_full(1));
         null.write_lines(b"abc\n").unwrap();
         assert!(!fs::exists("/dev/null.1").unwrap());
     }

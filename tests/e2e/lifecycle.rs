@@ -1,6 +1,6 @@
 //! Starting and ending (PROTOCOL §1).
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -219,12 +219,15 @@ fn a_starter_that_died_before_anyone_looked_is_dead() {
     let starter = format!("sh -c '{orphan}' sh $$ \"$0\" \"$@\" & echo $!");
     command.args(["sh", "-c", &starter, BINARY, "--install-id", INSTALL_ID]);
     let mut starter = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut first_line = String::new();
+    let mut stdout = BufReader::new(starter.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let orphan = Process::open(line.trim_end().parse().unwrap());
     starter.wait().unwrap();
-    // All of stdout: the orphan's id, and no ready line.
-    starter.stdout.take().unwrap().read_to_string(&mut first_line).unwrap();
-    let pid = first_line.trim_end().parse().unwrap_or_else(|_| panic!("{first_line}"));
-    assert_ends_in_order_after_parents_death(&Process::open(pid));
+    assert_ends_in_order_after_parents_death(&orphan);
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
 }
 
 /// A process that was given to us as an orphan.
