@@ -49,6 +49,8 @@ pub struct Limits {
     pub runs_per_file_max: usize,
     /// The same of all files together, but for one each.
     pub runs_max: usize,
+    /// Stream tickets in force at a time.
+    pub tickets_max: usize,
     /// Chunk jobs of one `/hash/from-file` under way at a time.
     pub hash_jobs_max: usize,
     /// Work on files.
@@ -79,6 +81,7 @@ impl Default for Limits {
             sessions_max: 1024,
             runs_per_file_max: 64 << 10,
             runs_max: 96 << 10,
+            tickets_max: 16 << 10,
             hash_jobs_max: 16,
             disk: DiskLimits::default(),
         }
@@ -129,17 +132,6 @@ impl Default for DiskLimits {
         }
     }
 }
-
-/// The longest line of the log, in bytes; the rest of a longer one is cut off.
-pub const LOG_LINE_BYTES_MAX: usize = 4096;
-/// Lines of the log that wait for one of its writers, which share them.
-pub const LOG_QUEUE_LINES_MAX: usize = 256;
-/// Size at which the log file is rotated, in bytes.
-pub const LOG_FILE_BYTES_MAX: u64 = 4 << 20;
-/// Rotated log files that are kept beside the current one.
-pub const LOG_FILES_KEPT: u32 = 3;
-/// How long the end waits for the log to be written, in milliseconds: a stderr that nobody reads must not hold it up.
-pub const LOG_FLUSH_MS_MAX: u64 = 500;
 
 #[cfg(test)]
 mod tests {

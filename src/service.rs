@@ -14,6 +14,7 @@ pub mod refusals;
 pub mod salvage;
 pub mod session;
 pub mod stream;
+pub mod ticket;
 pub mod write;
 
 use crate::buffer::Buffer;
@@ -22,6 +23,7 @@ use crate::ids::{ConnId, SessionId};
 use crate::job::Done;
 use crate::state::State;
 use crate::state::buffers::{Account, Reservation};
+use crate::time::Time;
 use answer::Answer;
 use jstorrent_io_proto::admission::Admitted;
 use jstorrent_io_proto::error::{Code, Refusal};
@@ -119,6 +121,8 @@ pub enum Task {
     Write(write::Write),
     /// Hashes the body as it arrives.
     HashBody(hash_body::HashBody),
+    /// Streams a file.
+    Stream(stream::Stream),
 }
 
 impl Task {
@@ -130,10 +134,10 @@ impl Task {
     /// What it does with the body at present.
     pub fn intake(&mut self, state: &State) -> Intake<'_> {
         match self {
-            Task::Ready(_) | Task::Await(_) | Task::Read(_) => Intake::Drop,
             Task::Collect(task) => task.intake(),
             Task::Write(task) => task.intake(state),
             Task::HashBody(task) => task.intake(state),
+            _ => Intake::Drop,
         }
     }
 
@@ -142,9 +146,7 @@ impl Task {
         match self {
             Task::Write(task) => task.feed(cx, buffer),
             Task::HashBody(task) => task.feed(cx, buffer),
-            Task::Ready(_) | Task::Await(_) | Task::Read(_) | Task::Collect(_) => {
-                cx.state.buffers.give(buffer)
-            }
+            _ => cx.state.buffers.give(buffer),
         }
     }
 
@@ -153,7 +155,7 @@ impl Task {
         match self {
             Task::Write(task) => task.is_busy(),
             Task::HashBody(task) => task.is_busy(),
-            Task::Ready(_) | Task::Await(_) | Task::Read(_) | Task::Collect(_) => false,
+            _ => false,
         }
     }
 
@@ -163,7 +165,7 @@ impl Task {
             Task::Collect(task) => task.body_ended(),
             Task::Write(task) => task.body_ended(),
             Task::HashBody(task) => task.body_ended(),
-            Task::Ready(_) | Task::Await(_) | Task::Read(_) => {}
+            _ => {}
         }
     }
 
@@ -174,12 +176,13 @@ impl Task {
             Task::Read(task) => task.completed(cx, done),
             Task::Write(task) => task.completed(cx, done),
             Task::HashBody(task) => task.completed(cx, done),
+            Task::Stream(task) => task.completed(cx, done),
             Task::Ready(_) | Task::Collect(_) => salvage::salvage(cx.state, done),
         }
     }
 
     /// What is to happen next. Called after everything that arrives, until it says `Wait` or ends.
-    pub fn advance(&mut self, cx: &mut Cx<'_>, _out: &mut Outbound) -> Step {
+    pub fn advance(&mut self, cx: &mut Cx<'_>, out: &mut Outbound) -> Step {
         match self {
             Task::Ready(answer) => answer.take().map_or(Step::Wait, Step::Reply),
             Task::Collect(task) => task.advance(cx),
@@ -187,12 +190,26 @@ impl Task {
             Task::Read(task) => task.advance(cx),
             Task::Write(task) => task.advance(cx),
             Task::HashBody(task) => task.advance(cx),
+            Task::Stream(task) => task.advance(cx, out),
+        }
+    }
+
+    /// When it is to be asked again, whatever has arrived by then.
+    pub fn deadline(&self) -> Time {
+        match self {
+            Task::Stream(task) => task.deadline(),
+            _ => Time::NEVER,
         }
     }
 
     /// The player, or client, has ended its side while the answer is under way: whether that ends the task.
     pub fn minds_hang_up(&self) -> bool {
-        false
+        matches!(self, Task::Stream(task) if task.minds_hang_up())
+    }
+
+    /// Whether it may last for hours: it is cut when the daemon ends.
+    pub fn is_stream(&self) -> bool {
+        matches!(self, Task::Stream(_))
     }
 
     /// It is over, answered or not: gives back all that it holds.
@@ -202,6 +219,7 @@ impl Task {
             Task::Read(task) => task.release(state),
             Task::Write(task) => task.release(state),
             Task::HashBody(task) => task.release(state),
+            Task::Stream(task) => task.release(state),
             Task::Ready(_) | Task::Await(_) => {}
         }
     }
@@ -213,7 +231,7 @@ pub fn begin(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
         Endpoint::Health => Ok(Task::ready(Answer::text("ok"))),
         Endpoint::Ping => Ok(Task::ready(Answer::text("pong"))),
         Endpoint::Shutdown => Ok(control::shutdown(cx)),
-        Endpoint::FileOpen => collect::json(call),
+        Endpoint::FileOpen | Endpoint::StreamTicket => collect::json(call),
         Endpoint::FileInfo => files::info(cx, call),
         Endpoint::FileRead => read::by_id(cx, call),
         Endpoint::FileWrite => write::by_id(cx, call),
@@ -222,6 +240,7 @@ pub fn begin(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
         Endpoint::FileTruncate => files::truncate(cx, call),
         Endpoint::FileClose => files::close(cx, call),
         Endpoint::HashBodySha1 | Endpoint::HashBodySha256 => hash_body::begin(cx, call),
+        Endpoint::Stream => stream::begin(cx, call),
         _ => Err(Refusal::new(Code::NotImplemented)),
     }
 }

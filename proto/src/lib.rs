@@ -9,6 +9,7 @@ pub mod admission;
 pub mod body;
 pub mod content_type;
 pub mod digest;
+pub mod disposition;
 pub mod envelope;
 pub mod errno;
 pub mod error;

@@ -91,9 +91,6 @@ impl Phase {
 impl Http {
     /// A connection that was just accepted.
     pub fn new(id: ConnId, port: PortKind, state: &mut State) -> Http {
-        if port == PortKind::Stream {
-            state.effects.push_back(Effect::SmallSendBuffer(id));
-        }
         Http {
             id,
             port,
@@ -134,6 +131,10 @@ impl Http {
     /// A limit of time is broken.
     pub fn expired(&mut self, state: &mut State) {
         match &self.phase {
+            Phase::Request(request) if request.task_deadline() <= state.now => {
+                self.progress(state);
+                self.after(state);
+            }
             Phase::Head => self.refuse_outright(state, &Code::Timeout.into()),
             Phase::Fresh | Phase::Idle | Phase::Linger => self.finish(false),
             Phase::Request(request)
@@ -313,7 +314,7 @@ impl Http {
         match &mut self.phase {
             Phase::Fresh | Phase::Idle | Phase::Head | Phase::Linger => self.finish(false),
             Phase::Request(request) => {
-                let is_stream = request.task.as_ref().is_some_and(Task::minds_hang_up);
+                let is_stream = request.task.as_ref().is_some_and(Task::is_stream);
                 request.respond.close = true;
                 if is_stream {
                     self.finish(true);
@@ -381,7 +382,7 @@ impl Http {
 
     fn set_deadline(&mut self, state: &State) {
         if let Phase::Request(request) = &self.phase {
-            self.deadline = if !self.out.is_empty() {
+            let own = if !self.out.is_empty() {
                 let stalls = self.out.holds_memory() && !request.respond.is_stream();
                 if stalls { state.now.plus_ms(state.limits.send_stall_ms) } else { Time::NEVER }
             } else if request.awaits_body() {
@@ -389,6 +390,7 @@ impl Http {
             } else {
                 Time::NEVER
             };
+            self.deadline = own.min(request.task_deadline());
         }
     }
 

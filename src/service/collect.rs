@@ -1,7 +1,7 @@
 //! A small body, collected whole before the endpoint sees it: JSON. Up to [`SMALL_BYTES_MAX`] it is kept by the
 //! connection; what announces more reserves its memory first, so that thousands of connections can't add up.
 
-use super::{Call, Cx, Intake, Step, Task, files};
+use super::{Call, Cx, Intake, Step, Task, files, ticket};
 use crate::ids::SessionId;
 use crate::service::answer::Answer;
 use crate::state::State;
@@ -103,6 +103,7 @@ impl Collect {
 fn call(cx: &mut Cx<'_>, pending: Pending, body: &[u8]) -> Result<Task, Refusal> {
     match pending.endpoint {
         Endpoint::FileOpen => files::open(cx, pending, body),
+        Endpoint::StreamTicket => ticket::issue(cx, pending, body),
         _ => Err(Code::Internal.into()),
     }
 }

@@ -14,6 +14,7 @@ use jstorrent_io_proto::error::{Code, Refusal};
 use jstorrent_io_proto::limits::FILES_PER_SESSION_MAX;
 use jstorrent_io_proto::path::RelPath;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The largest size or offset of a file that systems take.
@@ -107,8 +108,8 @@ pub fn start_closing(state: &mut State, id: FileId, asked_by: ConnId) {
     let closing = Closing { asked_by };
     file.closing = Some(closing);
     let idle = file.in_use == 0;
-    for stream in std::mem::take(&mut file.streams) {
-        state.notes.send(stream.conn, Note::Cut);
+    for stream in std::mem::take(&mut file.streams).into_keys() {
+        state.notes.send(stream, Note::Cut);
     }
     for ticket in std::mem::take(&mut file.tickets) {
         state.sessions.tickets.remove(&ticket);
@@ -264,7 +265,7 @@ fn opened_answer(cx: &mut Cx<'_>, session: SessionId, deferred: bool, opened: Op
         tag,
         in_use: 0,
         closing: None,
-        streams: Vec::new(),
+        streams: BTreeMap::new(),
         tickets: Vec::new(),
     };
     let file_id = state.files.add(file).0;

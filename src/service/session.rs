@@ -3,6 +3,7 @@
 use super::files;
 use crate::ids::{ConnId, SessionId};
 use crate::state::State;
+use crate::state::files::OpenFile;
 use crate::time::Time;
 use jstorrent_io_proto::error::{Code, Refusal};
 
@@ -12,6 +13,12 @@ pub fn used(state: &mut State, name: &str) -> Result<SessionId, Refusal> {
         make_room(state)?;
     }
     let id = state.sessions.find_or_add(name);
+    keep(state, id);
+    Ok(id)
+}
+
+/// The session is used now: where it never had an `/io` connection, it lasts on from here.
+pub fn keep(state: &mut State, id: SessionId) {
     let until = state.now.plus_ms(state.settings.session_ms);
     if let Some(session) = state.sessions.get_mut(id).filter(|session| !session.had_channel) {
         let is_new = session.ends_at == Time::NEVER;
@@ -20,7 +27,6 @@ pub fn used(state: &mut State, name: &str) -> Result<SessionId, Refusal> {
             state.sessions.timers.remind(id, until);
         }
     }
-    Ok(id)
 }
 
 /// Ends the session that will end first anyway. 503 where all have an `/io` connection.
@@ -42,12 +48,20 @@ pub fn expire(state: &mut State) {
     while let Some(id) = state.sessions.timers.take_due(state.now) {
         let Some(session) = state.sessions.get(id) else { continue };
         let at = session.ends_at;
-        if at <= state.now {
-            end(state, id);
-        } else {
+        if at > state.now {
             state.sessions.timers.remind(id, at);
+        } else if !session.had_channel && is_streaming(state, id) {
+            state.sessions.ends(id, state.now.plus_ms(state.settings.session_ms));
+        } else {
+            end(state, id);
         }
     }
+}
+
+/// Whether a player is at work on one of its files: then its last request has not ended.
+fn is_streaming(state: &State, id: SessionId) -> bool {
+    let streams = |file| state.files.any(file).is_some_and(|file: &OpenFile| !file.streams.is_empty());
+    state.files.of(id).into_iter().any(streams)
 }
 
 /// Ends a session: its files are closed, its tickets void.

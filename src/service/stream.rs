@@ -1,5 +1,124 @@
-//! Streaming (PROTOCOL §5): an open file for players, bytes that are missing yet included.
+//! Streaming (PROTOCOL §5): an open file for players, with ranges and validators that stay the same however much is
+//! written meanwhile. The head goes out at once; then the task only watches over the answer, which the connection sends
+//! on its own, and lets it have what becomes available (`supply`).
 
+mod answer;
 mod ranges;
+mod supply;
 
 pub use ranges::{available, channel_closed, channel_opened, new_deferred, told, unavailable};
+
+use super::{Call, Cx, Step, Task, files, salvage, session, ticket};
+use crate::conn::http::outbound::Outbound;
+use crate::ids::{ConnId, FileId, SessionId};
+use crate::job::{Ask, DiskError, Done, FileHandle, FileStat, Lane};
+use crate::state::State;
+use crate::state::effects::Effect;
+use crate::time::Time;
+use answer::{Made, Plan};
+use jstorrent_io_proto::error::Refusal;
+use std::sync::Arc;
+use supply::Supply;
+
+/// A stream under way.
+#[derive(Debug)]
+pub struct Stream {
+    me: ConnId,
+    file: FileId,
+    session: SessionId,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The file's size is asked for.
+    Sizing { plan: Box<Plan>, handle: Arc<FileHandle>, stat: Option<Result<FileStat, DiskError>> },
+    /// The answer is on its way.
+    Sending {
+        /// Bytes of it that `/stats` knows of.
+        counted: u64,
+        /// Where the file is deferred.
+        supply: Option<Box<Supply>>,
+    },
+}
+
+/// Begins `GET` or `HEAD /stream/N`.
+pub fn begin(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
+    let id = FileId(call.found.file_id);
+    let session = if call.admitted.by_ticket() { ticket::redeem(cx.state, call, id)? } else { call.owner()? };
+    let file = files::find(cx.state, session, id)?;
+    let handle = file.handle.clone();
+    let plan = Box::new(Plan::new(call.head, file));
+    if let Some(file) = cx.state.files.get_mut(id, session) {
+        file.streams.insert(cx.me, u64::MAX);
+    }
+    session::keep(cx.state, session);
+    cx.state.metrics.streams += 1;
+    cx.state.effects.push_back(Effect::SmallSendBuffer(cx.me));
+    cx.state.submit(cx.me, Lane::Disk(handle.root.number), Some(id), Ask::Inspect(handle.clone()));
+    let phase = Phase::Sizing { plan, handle, stat: None };
+    Ok(Task::Stream(Stream { me: cx.me, file: id, session, phase }))
+}
+
+impl Stream {
+    pub(super) fn completed(&mut self, cx: &mut Cx<'_>, done: Done) {
+        match (&mut self.phase, done) {
+            (Phase::Sizing { stat, .. }, Done::Inspect(result)) => *stat = Some(result),
+            (_, done) => salvage::salvage(cx.state, done),
+        }
+    }
+
+    pub(super) fn advance(&mut self, cx: &mut Cx<'_>, out: &mut Outbound) -> Step {
+        match &mut self.phase {
+            Phase::Sizing { stat: None, .. } => Step::Wait,
+            Phase::Sizing { plan, handle, stat: Some(stat) } => {
+                let made = plan.answer(cx.state, self.file, handle, stat);
+                let is_deferred = plan.is_deferred();
+                match made {
+                    Made::Whole(answer) => Step::Reply(answer),
+                    Made::Begun(answer) => {
+                        let supply = is_deferred
+                            .then(|| Box::new(Supply::new(cx.state, self.me, self.session, self.file)));
+                        self.phase = Phase::Sending { counted: out.file_bytes_sent, supply };
+                        Step::Begin(answer)
+                    }
+                }
+            }
+            Phase::Sending { counted, supply } => {
+                cx.state.metrics.stream_bytes_sent += out.file_bytes_sent - *counted;
+                *counted = out.file_bytes_sent;
+                if out.first_span_mut().is_none() {
+                    return Step::End;
+                }
+                match supply {
+                    Some(supply) => supply.advance(cx.state, out),
+                    None => Step::Wait,
+                }
+            }
+        }
+    }
+
+    /// When it must be asked again.
+    pub(super) fn deadline(&self) -> Time {
+        match &self.phase {
+            Phase::Sending { supply: Some(supply), .. } => supply.deadline(),
+            _ => Time::NEVER,
+        }
+    }
+
+    /// A player that has gone needs no more bytes, and nobody should be asked for them. Where all are there, the
+    /// next write will tell: someone may half-close and still want the answer.
+    pub(super) fn minds_hang_up(&self) -> bool {
+        matches!(self.phase, Phase::Sending { supply: Some(_), .. })
+    }
+
+    pub(super) fn release(&mut self, state: &mut State) {
+        state.metrics.streams -= 1;
+        if let Some(file) = state.files.any_mut(self.file) {
+            file.streams.remove(&self.me);
+        }
+        if let Phase::Sending { supply: Some(supply), .. } = &mut self.phase {
+            supply.release(state);
+        }
+    }
+}

@@ -6,7 +6,7 @@ use crate::job::FileHandle;
 use crate::state::availability::Availability;
 use crate::state::sessions::TicketKey;
 use crate::time::Time;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// An open file.
@@ -26,8 +26,8 @@ pub struct OpenFile {
     pub in_use: u32,
     /// Someone closed it: no new work, and this connection waits for the last to end.
     pub closing: Option<Closing>,
-    /// Streams of it, to be cut when it closes.
-    pub streams: Vec<Stream>,
+    /// Streams of it, to be cut when it closes, each with the first byte that it lacks (`u64::MAX`: none).
+    pub streams: BTreeMap<ConnId, u64>,
     /// Tickets to it, void when it closes.
     pub tickets: Vec<TicketKey>,
 }
@@ -40,15 +40,6 @@ pub struct Deferred {
     /// A stream of it was abandoned while it asked for bytes; players do that many times over when they look for an
     /// index. Until then a new stream had better wait and see before it asks.
     pub unsettled_until: Time,
-}
-
-/// A stream of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stream {
-    /// Its connection.
-    pub conn: ConnId,
-    /// The first byte that it lacks; `u64::MAX` where it lacks none.
-    pub lacks: u64,
 }
 
 /// A close that waits for what is in flight.

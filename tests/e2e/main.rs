@@ -9,4 +9,4 @@ mod admission;
 mod command_line;
 mod lifecycle;
 mod logs;
-mod orphaned_writes;
+mod stream;

@@ -85,7 +85,11 @@ impl Http {
             return self.preflight(head, respond);
         }
         match self.begin_task(state, head, admitted) {
-            Ok(task) => Request::new(respond, head, task),
+            Ok(task) => {
+                // A ticket that holds is as good as the token.
+                self.known |= admitted.by_ticket();
+                Request::new(respond, head, task)
+            }
             Err(refusal) => self.refused(head, admitted.origin(), refusal),
         }
     }

@@ -7,6 +7,7 @@ use crate::buffer::Buffer;
 use crate::ids::ConnId;
 use crate::service::{Cx, Intake, Task};
 use crate::state::State;
+use crate::time::Time;
 use jstorrent_io_proto::body::ChunkedDecoder;
 use jstorrent_io_proto::error::{Code, Refusal};
 use jstorrent_io_proto::request::BodyFraming;
@@ -67,6 +68,11 @@ impl Request {
     /// Whether the client owes us bytes and we are willing to take them.
     pub(super) fn awaits_body(&self) -> bool {
         !self.body.is_done() && !self.owes_continue
+    }
+
+    /// When its task is to be asked again.
+    pub(super) fn task_deadline(&self) -> Time {
+        self.task.as_ref().map_or(Time::NEVER, Task::deadline)
     }
 
     /// Where the next bytes of the body may go; `None` while it is not read.

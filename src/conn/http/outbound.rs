@@ -134,7 +134,12 @@ impl Outbound {
 
     /// The first part of a file that has not been sent.
     pub fn first_span_mut(&mut self) -> Option<&mut Span> {
-        self.segments.iter_mut().find_map(|segment| match segment {
+        self.spans_mut().next()
+    }
+
+    /// The parts of files that have not been sent, in order.
+    pub fn spans_mut(&mut self) -> impl Iterator<Item = &mut Span> {
+        self.segments.iter_mut().filter_map(|segment| match segment {
             Segment::File(span) => Some(span),
             _ => None,
         })

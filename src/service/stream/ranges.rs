@@ -31,8 +31,8 @@ pub fn available(state: &mut State, session: SessionId, file_id: u32, offset: u6
     }
     state.ranges.runs = state.ranges.runs.saturating_add_signed(more);
     let there = offset..offset.saturating_add(length);
-    for stream in file.streams.iter().filter(|stream| there.contains(&stream.lacks)) {
-        state.notes.send(stream.conn, Note::Look);
+    for (stream, _) in file.streams.iter().filter(|(_, lacks)| there.contains(lacks)) {
+        state.notes.send(*stream, Note::Look);
     }
 }
 
@@ -77,11 +77,27 @@ pub fn told(state: &mut State, channel: ConnId, id: RangeId) -> Option<OpenRange
     Some(*range)
 }
 
+/// Asks the session's newest connection for bytes.
+pub(super) fn ask(state: &mut State, range: OpenRange) -> RangeId {
+    let id = state.ranges.add(range);
+    state.notes.send(range.channel, Note::RangeRequest(id));
+    id
+}
+
+/// Ends a request: the client is told, if it ever heard of it and is still there, that it need not hurry.
+pub(super) fn cancel(state: &mut State, id: RangeId) {
+    let Some(range) = state.ranges.remove(id) else { return };
+    let session = state.sessions.get(range.session);
+    if range.told && session.is_some_and(|session| session.range_channels.contains(&range.channel)) {
+        state.notes.send(range.channel, Note::RangeCancel(id));
+    }
+}
+
 fn tell_streams(state: &mut State, session: SessionId) {
     for id in state.files.of(session) {
         let Some(file) = state.files.any(id).filter(|file| file.deferred.is_some()) else { continue };
-        for stream in &file.streams {
-            state.notes.send(stream.conn, Note::Look);
+        for stream in file.streams.keys() {
+            state.notes.send(*stream, Note::Look);
         }
     }
 }
