@@ -3,8 +3,9 @@
 //! pool, a second one with half of the rest, and something is always left. Checked writes, which must be held whole,
 //! reserve their memory beforehand from a separate budget, first come, first served.
 //!
-//! A wake is not a grant: [`Buffers::wake`] tells the first in each line that it may try; it leaves the line when it
-//! takes, or dies.
+//! A wake is not a grant: where anything changed, [`Buffers::wake`] tells the first in each line that could be served
+//! that it may try; it leaves the line when it takes, or dies. Where nothing changed nobody is told again: whoever was
+//! told and did not take has its reasons, and telling it once more would keep the loop turning for nothing.
 
 use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::ids::{ConnId, RootNumber};
@@ -46,7 +47,10 @@ pub struct Buffers {
     lines: BTreeMap<Account, VecDeque<ConnId>>,
     bulk_max: usize,
     bulk_reserved: usize,
-    bulk_line: VecDeque<ConnId>,
+    /// Who waits for a reservation, and of how many buffers.
+    bulk_line: VecDeque<(ConnId, usize)>,
+    /// Something was given back, or a line has a new first.
+    changed: bool,
 }
 
 impl Buffers {
@@ -62,6 +66,7 @@ impl Buffers {
             bulk_max: (limits.bulk_bytes_max / BUFFER_BYTES).max(1),
             bulk_reserved: 0,
             bulk_line: VecDeque::new(),
+            changed: false,
         }
     }
 
@@ -88,6 +93,7 @@ impl Buffers {
 
     /// Gives a buffer back, whoever it was that took it.
     pub fn give(&mut self, mut buffer: Buffer) {
+        self.changed = true;
         let account = Account(buffer.account);
         if account != Account::BULK {
             self.out -= 1;
@@ -110,14 +116,15 @@ impl Buffers {
         let buffers = usize::try_from(bytes.div_ceil(BUFFER_BYTES as u64))
             .unwrap_or(usize::MAX)
             .clamp(1, self.bulk_max);
-        let first = self.bulk_line.front().is_none_or(|first| *first == who);
+        let first = self.bulk_line.front().is_none_or(|(first, _)| *first == who);
         if !first || self.bulk_reserved + buffers > self.bulk_max {
-            if !self.bulk_line.contains(&who) {
-                self.bulk_line.push_back(who);
+            if !self.bulk_line.iter().any(|(other, _)| *other == who) {
+                self.bulk_line.push_back((who, buffers));
             }
             return None;
         }
-        self.bulk_line.retain(|other| *other != who);
+        self.bulk_line.retain(|(other, _)| *other != who);
+        self.changed = true;
         self.bulk_reserved += buffers;
         Some(Reservation { buffers })
     }
@@ -125,25 +132,32 @@ impl Buffers {
     /// Gives a reservation back.
     pub fn release(&mut self, reservation: Reservation) {
         self.bulk_reserved -= reservation.buffers;
+        self.changed = true;
     }
 
     /// `who` has gone, or wants nothing any more: it stands in no line.
     pub fn forget(&mut self, who: ConnId) {
-        self.bulk_line.retain(|other| *other != who);
+        self.bulk_line.retain(|(other, _)| *other != who);
+        self.changed = true;
         self.lines.retain(|_, line| {
             line.retain(|other| *other != who);
             !line.is_empty()
         });
     }
 
-    /// At the end of a step: where something is free and someone waits, the first is told.
-    pub fn wake(&self, notes: &mut Notes) {
+    /// At the end of a step in which anything changed: where something is free and someone waits, the first is told.
+    pub fn wake(&mut self, notes: &mut Notes) {
+        if !std::mem::take(&mut self.changed) {
+            return;
+        }
         for (account, line) in &self.lines {
             if let (true, Some(first)) = (self.may_take(*account), line.front()) {
                 notes.send(*first, Note::MemoryFree);
             }
         }
-        if let (true, Some(first)) = (self.bulk_reserved < self.bulk_max, self.bulk_line.front()) {
+        if let Some((first, _)) =
+            self.bulk_line.front().filter(|(_, n)| self.bulk_reserved + n <= self.bulk_max)
+        {
             notes.send(*first, Note::MemoryFree);
         }
     }
@@ -183,6 +197,7 @@ impl Buffers {
     fn leave_line(&mut self, account: Account, who: ConnId) {
         if let Some(line) = self.lines.get_mut(&account) {
             line.retain(|other| *other != who);
+            self.changed = true;
             if line.is_empty() {
                 self.lines.remove(&account);
             }
@@ -246,6 +261,21 @@ mod tests {
         pool.forget(id(2));
         pool.give(only);
         assert!(pool.take(Account::HASH, id(3)).is_some());
+    }
+
+    #[test]
+    fn who_was_told_is_not_told_again_before_something_changes() {
+        let mut pool = pool(1);
+        let (mut notes, big) = (Notes::default(), 3 * BUFFER_BYTES as u64);
+        let first = pool.reserve(big, id(1)).expect("fits");
+        assert!(pool.reserve(big, id(2)).is_none());
+        pool.wake(&mut notes);
+        assert_eq!(notes.take(), None, "what is free is not enough for it");
+        pool.release(first);
+        pool.wake(&mut notes);
+        assert_eq!(notes.take(), Some((id(2), Note::MemoryFree)));
+        pool.wake(&mut notes);
+        assert_eq!(notes.take(), None);
     }
 
     #[test]
