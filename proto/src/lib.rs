@@ -16,6 +16,7 @@ pub mod error;
 pub mod feature;
 pub mod field;
 pub mod frame;
+pub mod host;
 pub mod http_date;
 pub mod limits;
 pub mod message;
