@@ -6,6 +6,7 @@ pub mod buffers;
 pub mod effects;
 pub mod files;
 pub mod metrics;
+pub mod names;
 pub mod notes;
 pub mod random;
 pub mod ranges;
