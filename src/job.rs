@@ -173,6 +173,20 @@ impl Digest {
     }
 }
 
+impl From<[u8; 20]> for Digest {
+    fn from(sha1: [u8; 20]) -> Digest {
+        let mut bytes = [0; 32];
+        bytes[..20].copy_from_slice(&sha1);
+        Digest { bytes, len: 20 }
+    }
+}
+
+impl From<[u8; 32]> for Digest {
+    fn from(bytes: [u8; 32]) -> Digest {
+        Digest { bytes, len: 32 }
+    }
+}
+
 impl std::fmt::Debug for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -441,7 +455,7 @@ pub struct Interface {
     pub name: String,
     /// Its address.
     pub address: std::net::Ipv4Addr,
-    /// Length of the network prefix in bits.
+    /// Length of the network prefix in bits, 0 to 32.
     pub prefix_length: u8,
 }
 

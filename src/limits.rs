@@ -2,6 +2,7 @@
 //! `jstorrent_io_proto::limits`), as values that a test can shrink to one, and the memory that they add up to.
 
 use crate::buffer::BUFFER_BYTES;
+use std::time::Duration;
 
 /// The bounds in force. [`Limits::default`] is what the daemon runs with.
 #[derive(Clone, Debug)]
@@ -129,6 +130,39 @@ impl Default for DiskLimits {
             list_bytes_max: 4 << 20,
             delete_entries_max: 10_000_000,
             delete_depth_max: 4096,
+        }
+    }
+}
+
+/// The bounds of the workers.
+#[derive(Clone, Debug)]
+pub struct WorkerLimits {
+    /// Threads for the files of one root.
+    pub file_threads: usize,
+    /// Threads for each kind of hashing: the files of one root, of several, and bytes in memory.
+    pub hash_threads: usize,
+    /// Threads that wait for the system's resolver.
+    pub name_threads: usize,
+    /// Stack of each, in bytes: below 2 MiB, so that no huge page is spent on it.
+    pub stack_bytes: usize,
+    /// A thread without work for so long ends.
+    pub idle_max: Duration,
+    /// A read of up to this many bytes is tried on the poll thread.
+    pub read_now_bytes_max: usize,
+    /// How long threads that are still at work are waited for at the end.
+    pub shutdown_max: Duration,
+}
+
+impl Default for WorkerLimits {
+    fn default() -> WorkerLimits {
+        WorkerLimits {
+            file_threads: 4,
+            hash_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            name_threads: 4,
+            stack_bytes: 256 << 10,
+            idle_max: Duration::from_secs(30),
+            read_now_bytes_max: 64 << 10,
+            shutdown_max: Duration::from_millis(200),
         }
     }
 }

@@ -3,3 +3,4 @@
 
 pub(crate) mod files;
 pub mod interfaces;
+pub(crate) mod names;

@@ -4,7 +4,7 @@
 use crate::config::{Mode, Options, Parent};
 use crate::engine::Engine;
 use crate::exit::ExitStatus;
-use crate::limits::Limits;
+use crate::limits::{Limits, WorkerLimits};
 use crate::logging;
 use crate::reactor::event_loop::{Ground, PARENT, Reactor, SIGNALS, Watches};
 use crate::reactor::parent::{ParentWatch, Start};
@@ -84,7 +84,12 @@ fn serve(options: &Options) -> Result<(), Failure> {
         Engine::new(Limits::default(), settings(options, &token, port, stream_port), Random::System(fill));
     configure(&mut engine, &*disk, options)?;
     let waker = ground.waker.clone();
-    let workers = Workers::start(options.file_threads, options.hash_threads, disk, move || {
+    let threads = WorkerLimits {
+        file_threads: options.file_threads,
+        hash_threads: options.hash_threads,
+        ..WorkerLimits::default()
+    };
+    let workers = Workers::start(threads, disk, move || {
         // A loop that can't be woken has ended.
         let _ = waker.wake();
     });

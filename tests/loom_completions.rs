@@ -3,6 +3,7 @@
 #![cfg(loom)]
 
 use jstorrent_io_daemon::workers::completions::{Completions, Slot};
+use jstorrent_io_daemon::workers::gauge::{Gauge, Load};
 use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Notify};
 use loom::thread;
@@ -97,5 +98,50 @@ fn what_nobody_takes_is_dropped_once() {
         pusher.join().expect("the pusher");
         drop(queue);
         assert_eq!(Arc::strong_count(&counted), 1);
+    });
+}
+
+/// Whatever way an idle thread that wants to end and a job that comes in meet: somebody is there for the job, and the
+/// lane has no more threads than it may.
+#[test]
+fn a_thread_that_ends_leaves_no_job_behind() {
+    loom::model(|| {
+        let gauge = Arc::new(Gauge::default());
+        assert!(gauge.job_in(1));
+        gauge.job_out();
+        let idle = {
+            let gauge = gauge.clone();
+            thread::spawn(move || gauge.thread_may_end())
+        };
+        let started = gauge.job_in(1);
+        let ended = idle.join().expect("the thread");
+        assert_eq!(started, ended, "one thread, no more and no less");
+        assert_eq!(gauge.load(), Load { threads: 1, jobs: 1 });
+    });
+}
+
+/// Two idle threads end, and two jobs come in one after the other, of which one is done by then.
+#[test]
+fn two_threads_that_end_leave_no_job_behind() {
+    loom::model(|| {
+        let gauge = Arc::new(Gauge::default());
+        assert!(gauge.job_in(2) && gauge.job_in(2));
+        gauge.job_out();
+        let idle = {
+            let gauge = gauge.clone();
+            thread::spawn(move || gauge.thread_may_end())
+        };
+        let busy = {
+            let gauge = gauge.clone();
+            thread::spawn(move || {
+                gauge.job_out();
+                gauge.thread_may_end()
+            })
+        };
+        let started = usize::from(gauge.job_in(2));
+        let ended = [idle, busy].map(|thread| usize::from(thread.join().expect("a thread")));
+        let threads = 2 + started - ended[0] - ended[1];
+        assert!((1..=2).contains(&threads));
+        assert_eq!(gauge.load(), Load { threads, jobs: 1 });
     });
 }

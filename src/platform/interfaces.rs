@@ -1,20 +1,8 @@
 //! The machine's IPv4 interfaces, for `GET /network/interfaces` (PROTOCOL §4). It only asks; it never opens a socket.
 
-use std::io;
-use std::net::Ipv4Addr;
-
+use crate::job::Interface;
 use if_addrs::IfAddr;
-
-/// One IPv4 address of one interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interface {
-    /// The system's name of it, such as `eth0`.
-    pub name: String,
-    /// The address.
-    pub address: Ipv4Addr,
-    /// Bits of the network's part, 0 to 32.
-    pub prefix_length: u8,
-}
+use std::io;
 
 /// All IPv4 addresses, loopback's last: whoever takes the first wants one that leads
 /// somewhere. It asks the system, which may take milliseconds: not a call for the poll thread.
@@ -39,6 +27,7 @@ fn from_system(interface: if_addrs::Interface) -> Option<Interface> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
 
     #[test]
     fn loopback_is_there_and_last() {

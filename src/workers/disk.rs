@@ -108,6 +108,13 @@ pub trait Disk: Send + Sync + 'static {
     /// A small file of the daemon's own, of at most `bytes_max` bytes; else one sentence that says why not.
     fn read_config(&self, path: &Path, bytes_max: usize) -> Result<Vec<u8>, String>;
 
+    /// Closes up to `n` kept descriptors that were not used for longest, so that something else may be opened;
+    /// returns how many. For the poll thread: never waits, and they are closed a moment later on another. A disk that keeps
+    /// none has none to close.
+    fn shed(&self, _n: usize) -> usize {
+        0
+    }
+
     /// A read that can't block, for the poll thread: `None` where it would have to, or where the platform can't
     /// tell. Ends as [`crate::job::Ask::Read`] would.
     fn read_now(&self, file: &FileHandle, offset: u64, into: &mut [u8])

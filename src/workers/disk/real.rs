@@ -64,12 +64,6 @@ impl RealDisk {
         }
     }
 
-    /// Closes up to `n` descriptors that were not used for longest, so that others may be opened; returns how many.
-    /// For the poll thread: never waits. They are closed on another thread, a moment later.
-    pub fn shed(&self, n: usize) -> usize {
-        self.descriptors.shed(n)
-    }
-
     /// What happened so far.
     pub fn counters(&self) -> DiskCounters {
         DiskCounters { descriptors: self.descriptors.len(), reopened: self.reopened.load(Ordering::Relaxed) }
@@ -278,6 +272,10 @@ impl Disk for RealDisk {
 
     fn read_config(&self, path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
         space::read_config(path, bytes_max)
+    }
+
+    fn shed(&self, n: usize) -> usize {
+        self.descriptors.shed(n)
     }
 
     fn read_now(

@@ -1,0 +1,179 @@
+//! Lanes of threads. Every lane has its own queue and its own threads, so that one whose disk hangs holds up nobody
+//! else. Threads are started when a job finds none free, and end when they have been idle for a while: a daemon with
+//! nothing to do has none of them and no wake-ups. Knows nothing of what a job is.
+//!
+//! How many jobs may be out is for those to bound who submit them; here they only wait.
+
+use super::completions::{Completions, Slot, Taken};
+use super::gauge::{Gauge, Load};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// What the threads of a pool do.
+pub trait Work: Send + Sync + 'static {
+    /// Names a lane.
+    type Lane: Copy + Eq + Hash + Debug;
+    /// What goes out and comes home.
+    type Job: Send + 'static;
+    /// What a thread keeps between jobs; made and dropped on that thread.
+    type Scratch: Default;
+
+    /// How a lane is made up.
+    fn lane_shape(&self, lane: Self::Lane) -> LaneShape;
+
+    /// Does a job. May block. A panic ends the process by its panic hook; here nobody catches it.
+    fn perform(&self, job: &mut Self::Job, scratch: &mut Self::Scratch);
+}
+
+/// How a lane is made up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneShape {
+    /// Threads at most, at least one.
+    pub threads_max: usize,
+    /// Stack of each, in bytes.
+    pub stack_bytes: usize,
+    /// What its threads are called; Linux shows 15 bytes of it.
+    pub name: String,
+}
+
+/// The lanes, and the way home. Owned by one thread, which submits and takes.
+pub struct Pool<W: Work> {
+    lanes: HashMap<W::Lane, Lane<W::Job>>,
+    shared: Arc<Shared<W>>,
+    alive: Option<Sender<Infallible>>,
+    all_ended: Receiver<Infallible>,
+}
+
+struct Lane<J> {
+    shape: LaneShape,
+    gauge: Arc<Gauge>,
+    jobs: Sender<Slot<J>>,
+    waiting: Receiver<Slot<J>>,
+}
+
+/// What every thread of the pool has.
+struct Shared<W: Work> {
+    work: Arc<W>,
+    home: Completions<W::Job>,
+    wake: Box<dyn Fn() + Send + Sync>,
+    idle_max: Duration,
+    ending: AtomicBool,
+}
+
+impl<W: Work> Pool<W> {
+    /// A pool without threads. `wake` is called by the worker whose job came home to an empty queue; a thread without
+    /// work for `idle_max` ends.
+    pub fn new(work: Arc<W>, idle_max: Duration, wake: impl Fn() + Send + Sync + 'static) -> Pool<W> {
+        let (alive, all_ended) = bounded(0);
+        let ending = AtomicBool::new(false);
+        let shared = Shared { work, home: Completions::new(), wake: Box::new(wake), idle_max, ending };
+        Pool { lanes: HashMap::new(), shared: Arc::new(shared), alive: Some(alive), all_ended }
+    }
+
+    /// Sends a job out. Where the system has no thread to spare for a lane that has none, the job is done here and
+    /// now: late is better than never.
+    pub fn submit(&mut self, lane: W::Lane, job: W::Job) {
+        let Some(alive) = &self.alive else { return };
+        if !self.lanes.contains_key(&lane) {
+            self.lanes.retain(|_, lane| lane.gauge.load() != Load::default());
+        }
+        let shared = &self.shared;
+        let lane = self.lanes.entry(lane).or_insert_with(|| Lane::new(shared.work.lane_shape(lane)));
+        let start = lane.gauge.job_in(lane.shape.threads_max);
+        // Both ends of the channel are in the lane.
+        let _ = lane.jobs.send(Slot::new(job));
+        if !start {
+            return;
+        }
+        if let Err(error) = lane.start_thread(shared, alive) {
+            log::warn!("no thread for {}: {error}", lane.shape.name);
+            if lane.gauge.thread_failed() == 0 {
+                let mut scratch = W::Scratch::default();
+                lane.waiting.try_iter().for_each(|slot| shared.finish(slot, &lane.gauge, &mut scratch));
+            }
+        }
+    }
+
+    /// The jobs that have come home, oldest first. After each wake, all of them must be taken.
+    pub fn take_completions(&self) -> Taken<W::Job> {
+        self.shared.home.take_all()
+    }
+
+    /// What each lane has now; lanes without threads and jobs may be missing.
+    pub fn loads(&self) -> impl Iterator<Item = (W::Lane, Load)> {
+        self.lanes.iter().map(|(lane, it)| (*lane, it.gauge.load()))
+    }
+
+    /// Ends all threads: what is being done is finished, what waits is dropped. Waits at most `wait_max`; `false`: a
+    /// thread is still at work then.
+    pub fn shutdown(&mut self, wait_max: Duration) -> bool {
+        self.shared.ending.store(true, Ordering::Relaxed);
+        self.lanes.clear();
+        self.alive = None;
+        matches!(self.all_ended.recv_timeout(wait_max), Err(RecvTimeoutError::Disconnected))
+    }
+}
+
+impl<W: Work> Drop for Pool<W> {
+    fn drop(&mut self) {
+        self.shared.ending.store(true, Ordering::Relaxed);
+    }
+}
+
+impl<J: Send + 'static> Lane<J> {
+    fn new(shape: LaneShape) -> Lane<J> {
+        let (jobs, waiting) = unbounded();
+        Lane { shape, gauge: Arc::default(), jobs, waiting }
+    }
+
+    fn start_thread<W: Work<Job = J>>(
+        &self,
+        shared: &Arc<Shared<W>>,
+        alive: &Sender<Infallible>,
+    ) -> io::Result<()> {
+        let (shared, gauge, waiting) = (shared.clone(), self.gauge.clone(), self.waiting.clone());
+        let alive = alive.clone();
+        let thread = thread::Builder::new().name(self.shape.name.clone()).stack_size(self.shape.stack_bytes);
+        thread.spawn(move || {
+            shared.serve(&waiting, &gauge);
+            drop(alive);
+        })?;
+        Ok(())
+    }
+}
+
+impl<W: Work> Shared<W> {
+    /// One thread's life.
+    fn serve(&self, waiting: &Receiver<Slot<W::Job>>, gauge: &Gauge) {
+        let mut scratch = W::Scratch::default();
+        loop {
+            match waiting.recv_timeout(self.idle_max) {
+                Ok(_) if self.ending.load(Ordering::Relaxed) => gauge.job_out(),
+                Ok(slot) => self.finish(slot, gauge, &mut scratch),
+                Err(RecvTimeoutError::Timeout) if gauge.thread_may_end() => return,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn finish(&self, mut slot: Slot<W::Job>, gauge: &Gauge, scratch: &mut W::Scratch) {
+        self.work.perform(&mut slot, scratch);
+        // Before the job is home: whoever sends the next one when it arrives must find this thread free.
+        gauge.job_out();
+        if self.home.push(slot) {
+            (self.wake)();
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;
