@@ -1,0 +1,155 @@
+//! The sections of the table, in order, and the ground that they share.
+
+mod connections;
+mod footprint;
+mod gigabyte;
+mod hashing;
+mod reads;
+mod writes;
+
+use crate::Result;
+use crate::daemon::Daemon;
+use crate::machine;
+use crate::measure::{Contender, alternate};
+use crate::options::Options;
+use crate::table::{Kind, Row};
+use std::cell::OnceCell;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// The file that reads read and writes write; it fits in memory.
+const FILE: &str = "file.bin";
+/// Random bytes that bodies are cut from; also the largest body of most rows.
+const NOISE_BYTES: usize = 16 << 20;
+
+/// Where a run works, and with what.
+pub(crate) struct Ground<'a> {
+    pub(crate) options: &'a Options,
+    dir: TempDir,
+    noise: OnceCell<Vec<u8>>,
+}
+
+/// Runs what the options ask for, and prints it.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    println!("{}\n", machine::describe(&options.dir));
+    let ground = Ground {
+        options,
+        dir: tempfile::Builder::new().prefix("jstorrent-bench").tempdir_in(&options.dir)?,
+        noise: OnceCell::new(),
+    };
+    writes::run(&ground);
+    reads::run(&ground);
+    hashing::run(&ground);
+    connections::run(&ground);
+    gigabyte::run(&ground);
+    footprint::run(&ground);
+    Ok(())
+}
+
+impl Ground<'_> {
+    /// The folder that daemons serve.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.dir.path().join("root")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn daemon(&self) -> Result<Daemon> {
+        Daemon::start(&self.root())
+    }
+
+    /// Bytes that look random, the same in every run.
+    pub(crate) fn noise(&self) -> &[u8] {
+        self.noise.get_or_init(|| noise(NOISE_BYTES, 1))
+    }
+
+    /// [`FILE`] with its bytes in memory; `bytes` is a multiple of the noise, or one of it is made.
+    pub(crate) fn file(&self, bytes: u64) -> Result<(PathBuf, u64)> {
+        let path = self.root().join(FILE);
+        let bytes = bytes.next_multiple_of(NOISE_BYTES as u64);
+        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() == bytes) {
+            return Ok((path, bytes));
+        }
+        fs::create_dir_all(self.root())?;
+        let mut file = fs::File::create(&path)?;
+        for _ in 0..bytes / NOISE_BYTES as u64 {
+            file.write_all(self.noise())?;
+        }
+        Ok((path, bytes))
+    }
+
+    /// Measures a row; returns its line.
+    pub(crate) fn row<'c>(
+        &self,
+        kind: Kind,
+        name: &str,
+        ours: Contender<'c>,
+        bare: Option<Contender<'c>>,
+        peer: Option<Contender<'c>>,
+    ) -> Result<String> {
+        let has_bare = bare.is_some();
+        let contenders = [Some(ours), bare, peer].into_iter().flatten().collect();
+        let mut outcomes = alternate(contenders, self.options.rounds)?.into_iter();
+        let ours = outcomes.next().ok_or("nothing was measured")?;
+        let bare = if has_bare { outcomes.next() } else { None };
+        let row = Row { name: name.to_owned(), ours, bare, peer: outcomes.next() };
+        Ok(kind.line(&row))
+    }
+}
+
+/// A table under a title, which is printed with its first row.
+struct Section<'a> {
+    options: &'a Options,
+    title: &'static str,
+    /// The first two lines.
+    head: Option<String>,
+}
+
+impl<'a> Section<'a> {
+    fn new(ground: &'a Ground<'_>, title: &'static str, head: String) -> Section<'a> {
+        Section { options: ground.options, title, head: Some(head) }
+    }
+
+    /// Measures a row, where it is wanted, and prints its line or lines. One that fails says why, and others go on.
+    fn row(&mut self, name: &str, measure: impl FnOnce() -> Result<String>) {
+        if !self.options.wants(self.title, name) {
+            return;
+        }
+        if let Some(head) = self.head.take() {
+            println!("\n### {}\n\n{head}", self.title);
+        }
+        match measure() {
+            Ok(lines) => println!("{lines}"),
+            Err(error) => {
+                let error = error.to_string();
+                println!("| {name} | failed: {} |", error.lines().next().unwrap_or_default());
+            }
+        }
+    }
+}
+
+/// A path as a word of a command line.
+fn word(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| "the folder's name is not UTF-8".into())
+}
+
+/// `1 MiB` and the like.
+fn size_name(bytes: usize) -> String {
+    if bytes >= 1 << 20 { format!("{} MiB", bytes >> 20) } else { format!("{} KiB", bytes >> 10) }
+}
+
+/// Bytes that look random, by splitmix64.
+fn noise(bytes: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let words = std::iter::repeat_with(move || {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)).to_le_bytes()
+    });
+    words.flatten().take(bytes).collect()
+}
