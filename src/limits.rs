@@ -126,7 +126,7 @@ impl Default for DiskLimits {
     fn default() -> DiskLimits {
         DiskLimits {
             descriptors_max: 1024,
-            transfer_bytes_max: 2 << 20,
+            transfer_bytes_max: 1 << 20,
             list_bytes_max: 4 << 20,
             delete_entries_max: 10_000_000,
             delete_depth_max: 4096,

@@ -41,11 +41,17 @@ pub(crate) enum Kind {
     Other,
 }
 
-/// What a read that doesn't wait can tell of its file.
+/// What is asked most often, and cheaper.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QuickFacts {
     /// Bytes.
     pub(crate) size: u64,
     /// Names that it has; 0: it was deleted.
     pub(crate) links: u64,
+}
+
+impl From<Facts> for QuickFacts {
+    fn from(facts: Facts) -> QuickFacts {
+        QuickFacts { size: facts.size, links: facts.links }
+    }
 }

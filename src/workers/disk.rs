@@ -57,6 +57,11 @@ pub trait Disk: Send + Sync + 'static {
     /// Size, blocks and times of an open file.
     fn inspect(&self, file: &FileHandle) -> Result<FileStat, DiskError>;
 
+    /// Size of an open file in bytes.
+    fn size(&self, file: &FileHandle) -> Result<u64, DiskError> {
+        self.inspect(file).map(|stat| stat.size)
+    }
+
     /// One read: at least one byte, or 0 at or behind the end of the file.
     fn read_at(&self, file: &FileHandle, offset: u64, into: &mut [u8]) -> Result<usize, DiskError>;
 

@@ -70,6 +70,11 @@ pub(crate) fn facts(file: &File) -> io::Result<Facts> {
     })
 }
 
+/// Size and number of names of `file`.
+pub(crate) fn quick_facts(file: &File) -> io::Result<QuickFacts> {
+    facts(file).map(QuickFacts::from)
+}
+
 /// One read at `offset`; 0 at the end of the file.
 pub(crate) fn read_at(file: &File, offset: u64, into: &mut [u8]) -> io::Result<usize> {
     file.seek_read(into, offset)

@@ -98,7 +98,7 @@ fn read(
     length: usize,
     buffer: &mut Buffer,
 ) -> Result<u64, DiskError> {
-    let size = disk.inspect(file)?.size;
+    let size = disk.size(file)?;
     let Some(rest) = size.checked_sub(offset) else {
         return Err(DiskError::BeyondEnd { size });
     };
@@ -121,7 +121,7 @@ fn read(
 
 /// The file's size after a read of `count` bytes at `offset` met an end that was not there a moment before.
 fn end_after(disk: &impl Disk, file: &FileHandle, offset: u64, count: usize) -> Result<u64, DiskError> {
-    match disk.inspect(file)?.size {
+    match disk.size(file)? {
         size if size < offset => Err(DiskError::BeyondEnd { size }),
         _ => Ok(offset + count as u64),
     }

@@ -11,7 +11,7 @@ use crate::job::{
     DiskError, FileHandle, FileStat, Opened, Outlet, PathStat, Root, RootSpace, TransferError, Transferred,
 };
 use crate::limits::DiskLimits;
-use crate::platform::files::{self, Facts, QuickFacts};
+use crate::platform::files::{self, QuickFacts};
 use jstorrent_io_proto::path::RelPath;
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, IoSlice};
@@ -119,14 +119,14 @@ impl RealDisk {
         Arc::clone(all.entry(root).or_default())
     }
 
-    /// The open file of a handle and what the system says of it now; an error where it was deleted.
-    fn live(&self, file: &FileHandle) -> Result<(Arc<Descriptor>, Facts), DiskError> {
+    /// The open file of a handle, and its size; an error where it was deleted.
+    fn live(&self, file: &FileHandle) -> Result<(Arc<Descriptor>, u64), DiskError> {
         let descriptor = self.descriptor(file)?;
-        let facts = files::facts(descriptor.file()).map_err(|error| judged(file, error))?;
+        let facts = files::quick_facts(descriptor.file()).map_err(|error| judged(file, error))?;
         if facts.links == 0 {
             return Err(noticed_gone(file));
         }
-        Ok((descriptor, facts))
+        Ok((descriptor, facts.size))
     }
 
     fn writable(&self, file: &FileHandle) -> Result<Arc<Descriptor>, DiskError> {
@@ -178,8 +178,13 @@ impl Disk for RealDisk {
     }
 
     fn inspect(&self, file: &FileHandle) -> Result<FileStat, DiskError> {
-        let (_, facts) = self.live(file)?;
+        let (descriptor, _) = self.live(file)?;
+        let facts = files::facts(descriptor.file()).map_err(|error| judged(file, error))?;
         Ok(FileStat { size: facts.size, allocated: facts.allocated, mtime_ms: facts.mtime_ms })
+    }
+
+    fn size(&self, file: &FileHandle) -> Result<u64, DiskError> {
+        self.live(file).map(|(_, size)| size)
     }
 
     fn read_at(&self, file: &FileHandle, offset: u64, into: &mut [u8]) -> Result<usize, DiskError> {
