@@ -9,6 +9,8 @@ use std::fs::{File, Metadata};
 use std::io::{self, IoSlice};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Once};
 
 /// Slices that one gathered write takes; the system's own limit is 1,024.
 #[cfg(target_os = "linux")]
@@ -167,6 +169,18 @@ pub(crate) fn space(path: &Path) -> io::Result<RootSpace> {
         free_bytes: system.f_bavail.saturating_mul(system.f_frsize),
         total_bytes: system.f_blocks.saturating_mul(system.f_frsize),
     })
+}
+
+/// Makes a write beyond the size that this process may give a file (`RLIMIT_FSIZE`) an error of that write: by
+/// default, its signal ends the process.
+pub(crate) fn survive_size_limit() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let nobody_looks = Arc::new(AtomicBool::new(false));
+        if let Err(error) = signal_hook::flag::register(libc::SIGXFSZ, nobody_looks) {
+            log::warn!("a limit on the size of files would end the daemon: {error}");
+        }
+    });
 }
 
 /// How many descriptors this process may have open; `None`: any number.

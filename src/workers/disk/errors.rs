@@ -44,9 +44,22 @@ pub(super) fn of_path(error: io::Error) -> DiskError {
     }
 }
 
-/// Whether descriptors were short, the process's or the system's.
-pub(super) fn is_shortage(error: &DiskError) -> bool {
-    matches!(error, DiskError::Io { errno, .. } if [Errno::EMFILE.0, Errno::ENFILE.0].contains(errno))
+/// An error that may say that descriptors were short, the process's or the system's.
+pub(super) trait Shortage {
+    /// Whether it says so.
+    fn is_shortage(&self) -> bool;
+}
+
+impl Shortage for DiskError {
+    fn is_shortage(&self) -> bool {
+        matches!(self, DiskError::Io { errno, .. } if [Errno::EMFILE.0, Errno::ENFILE.0].contains(errno))
+    }
+}
+
+impl Shortage for io::Error {
+    fn is_shortage(&self) -> bool {
+        [Errno::EMFILE, Errno::ENFILE].contains(&Errno::from_io(self))
+    }
 }
 
 /// Refuses a span that ends behind what a file can be at all: 2^63 - 1 bytes.

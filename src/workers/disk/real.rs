@@ -3,7 +3,7 @@
 
 use super::deletion::{self, DeletionLimits};
 use super::descriptors::{Descriptor, Descriptors};
-use super::errors::{check_end, is_shortage, of_file};
+use super::errors::{Shortage, check_end, of_file};
 use super::reserve::{self, retry};
 use super::{Disk, OpenHow, ReadNow, confined, listing, space};
 use crate::ids::RootNumber;
@@ -53,6 +53,7 @@ pub struct RealDisk {
 impl RealDisk {
     /// A disk with nothing open.
     pub fn new(limits: DiskLimits) -> RealDisk {
+        files::survive_size_limit();
         let share = files::descriptors_limit().map_or(u64::MAX, |all| all / DESCRIPTORS_SHARE);
         let descriptors_max = limits.descriptors_max.min(usize::try_from(share).unwrap_or(usize::MAX));
         RealDisk {
@@ -135,10 +136,10 @@ impl RealDisk {
     }
 
     /// Tries what needs a descriptor, giving up cached ones while there is none to be had.
-    fn with_descriptors<T>(&self, attempt: impl Fn() -> Result<T, DiskError>) -> Result<T, DiskError> {
+    fn with_descriptors<T, E: Shortage>(&self, attempt: impl Fn() -> Result<T, E>) -> Result<T, E> {
         for wait_ms in SHORTAGE_WAITS_MS {
             match attempt() {
-                Err(error) if is_shortage(&error) => {
+                Err(error) if error.is_shortage() => {
                     self.descriptors.shed(SHORTAGE_SHED);
                     thread::sleep(Duration::from_millis(wait_ms));
                 }
@@ -276,7 +277,8 @@ impl Disk for RealDisk {
     }
 
     fn read_config(&self, path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
-        space::read_config(path, bytes_max)
+        let opened = self.with_descriptors(|| files::own_options().open(path));
+        space::read_config(path, opened, bytes_max)
     }
 
     fn shed(&self, n: usize) -> usize {

@@ -15,10 +15,14 @@ pub(super) fn root_space(root: &Root) -> Result<RootSpace, DiskError> {
     files::space(&root.path).map_err(of_file)
 }
 
-/// A small regular file, or one sentence that says why not.
-pub(super) fn read_config(path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
+/// A small regular file, or one sentence that says why not. `opened`: what came of opening it.
+pub(super) fn read_config(
+    path: &Path,
+    opened: io::Result<File>,
+    bytes_max: usize,
+) -> Result<Vec<u8>, String> {
     let told = |error: io::Error| format!("{} can't be read: {}.", path.display(), text(&error));
-    let file = files::own_options().open(path).map_err(told)?;
+    let file = opened.map_err(told)?;
     if !file.metadata().map_err(told)?.is_file() {
         return Err(format!("{} is not a regular file.", path.display()));
     }

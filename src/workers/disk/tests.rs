@@ -106,3 +106,15 @@ fn filled(content: &[u8]) -> Buffer {
     assert_eq!(buffer.append(content), content.len());
     buffer
 }
+
+/// Runs the test `name` of this binary, one that is left out otherwise, in a process of its own.
+#[cfg(target_os = "linux")]
+fn in_a_process(name: &str) {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("workers::disk::tests::{name}"), "--ignored", "--test-threads=1"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let failed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{}: {said}{failed}", output.status);
+}

@@ -136,25 +136,10 @@ fn shedding_closes_and_everything_still_works() {
     }
 }
 
-/// Runs the test `name` of this binary in a process of its own, with few descriptors.
-#[cfg(target_os = "linux")]
-fn in_a_process(name: &str) {
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--ignored", "--test-threads=1"])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn a_process_short_of_descriptors_serves_all_the_same() {
-    in_a_process("workers::disk::tests::handles::serves_with_no_descriptor_to_spare");
+    in_a_process("handles::serves_with_no_descriptor_to_spare");
 }
 
 #[cfg(target_os = "linux")]
@@ -175,5 +160,8 @@ fn serves_with_no_descriptor_to_spare() {
     for file in files.iter().rev() {
         assert_eq!(t.read(file, 0, 10), Ok((b"content".to_vec(), 7)));
     }
+    take_all();
+    assert_eq!(t.disk.read_config(&t.at("d/7"), 10).as_deref(), Ok(&b"content"[..]));
+    take_all();
     assert_eq!(t.disk.path_delete(&t.root, &rel("d")), Ok(()));
 }

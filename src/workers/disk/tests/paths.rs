@@ -34,11 +34,21 @@ fn folders_are_made_once() {
     assert_eq!(t.disk.make_folder(&t.root, &rel("a/b/c")), Ok(()));
     assert_eq!(t.disk.make_folder(&t.root, &rel("a/b/d/e")), Ok(()));
     assert_eq!(t.disk.path_list(&t.root, &rel("a/b")).unwrap(), ["c", "d"]);
-    let long = "x/".repeat(2000);
-    assert_eq!(t.disk.make_folder(&t.root, &rel(&long)), Ok(()));
-    assert!(t.disk.path_stat(&t.root, &rel(&long)).unwrap().is_directory);
-    assert_eq!(t.disk.path_delete(&t.root, &rel("x")), Ok(()));
-    assert_eq!(t.disk.path_list(&t.root, &rel("")).unwrap(), ["a"]);
+}
+
+#[test]
+fn the_deepest_path_fits_the_smallest_stack() {
+    let stack_bytes = crate::limits::WorkerLimits::default().stack_bytes;
+    let work = || {
+        let t = Fixture::new();
+        let long = "x/".repeat(2000);
+        assert_eq!(t.disk.make_folder(&t.root, &rel(&long)), Ok(()));
+        assert!(t.disk.path_stat(&t.root, &rel(&long)).unwrap().is_directory);
+        t.make(&format!("{long}file"), b"deep");
+        assert_eq!(t.disk.path_delete(&t.root, &rel("x")), Ok(()));
+        assert_eq!(t.disk.path_list(&t.root, &rel("")).unwrap(), [""; 0]);
+    };
+    std::thread::Builder::new().stack_size(stack_bytes).spawn(work).unwrap().join().unwrap();
 }
 
 #[test]

@@ -51,6 +51,29 @@ fn what_others_append_meanwhile_stays() {
     assert!(bytes.len() as u64 >= end * 8);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error() {
+    in_a_process("sizes::writes_up_to_the_limit_of_its_process");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "sets a limit of the process: run by the test above"]
+fn writes_up_to_the_limit_of_its_process() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let t = Fixture::new();
+    let file = t.make("file", b"");
+    setrlimit(Resource::Fsize, Rlimit { current: Some(100_000), maximum: Some(100_000) }).unwrap();
+    let failed = t.write(&file, 0, &vec![1; 150_000]).unwrap_err();
+    assert!(matches!(failed.error, DiskError::Io { errno: 27, .. }), "{failed:?}");
+    assert_eq!(failed.written, 100_000);
+    for outcome in [t.disk.truncate(&file, 200_000), t.disk.preallocate(&file, 200_000, true).map(|_| ())] {
+        assert!(matches!(outcome, Err(DiskError::Io { errno: 27, .. })), "{outcome:?}");
+    }
+    assert_eq!(t.disk.inspect(&file).unwrap().size, 100_000);
+}
+
 /// A root on a file system of its own, unmounted at the end; `None`, and a note, where none can be mounted.
 #[cfg(target_os = "linux")]
 struct Mounted {
