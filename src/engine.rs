@@ -15,7 +15,7 @@ use crate::conn::outgoing::Outgoing;
 use crate::ids::ConnId;
 use crate::job::{Done, Job, Stage};
 use crate::limits::Limits;
-use crate::service::{config, salvage, session};
+use crate::service::{common, config, salvage, session};
 use crate::state::effects::Effect;
 use crate::state::random::Random;
 use crate::state::{Settings, State};
@@ -166,17 +166,19 @@ impl Engine {
     /// A job has come home.
     pub fn completed(&mut self, job: Job) {
         self.state.jobs_out -= 1;
-        let Job { id: _, owner, uses, stage, .. } = job;
+        let Job { id, owner, lane, uses, stage } = job;
         let Stage::Done(done) = stage else { return };
         if let Some(file) = uses {
             crate::service::files::unuse(&mut self.state, file);
         }
-        match self.slots.get_mut(owner) {
-            Some(conn) => {
-                conn.completed(&mut self.state, done);
-                self.after(owner);
+        if let Some(done) = common::completed(&mut self.state, lane, done) {
+            match self.slots.get_mut(owner) {
+                Some(conn) => {
+                    conn.completed(&mut self.state, id, done);
+                    self.after(owner);
+                }
+                None => self.bury(owner, done),
             }
-            None => self.bury(owner, done),
         }
         self.settle();
     }

@@ -24,8 +24,8 @@ impl fmt::Debug for ConnId {
     }
 }
 
-/// A job in flight. Unique for the life of the daemon.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+/// A job in flight. Unique for the life of the daemon, and higher than those of all jobs before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct JobId(pub u64);
 
 /// Number of a download root as the daemon has seen it: a root whose path changes gets a new number.
@@ -43,4 +43,9 @@ pub struct SessionId {
     pub slot: u32,
     /// Which tenant of that slot.
     pub serial: u32,
+}
+
+impl SessionId {
+    /// No session: the owner of what one request alone has open.
+    pub const NOBODY: SessionId = SessionId { slot: u32::MAX, serial: u32::MAX };
 }

@@ -52,6 +52,8 @@ pub struct Limits {
     pub runs_max: usize,
     /// Stream tickets in force at a time.
     pub tickets_max: usize,
+    /// How long `/roots` waits for a disk to tell its space, in milliseconds.
+    pub space_wait_ms: u64,
     /// Chunk jobs of one `/hash/from-file` under way at a time.
     pub hash_jobs_max: usize,
     /// Work on files.
@@ -83,6 +85,7 @@ impl Default for Limits {
             runs_per_file_max: 64 << 10,
             runs_max: 96 << 10,
             tickets_max: 16 << 10,
+            space_wait_ms: 2_000,
             hash_jobs_max: 16,
             disk: DiskLimits::default(),
         }

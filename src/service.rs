@@ -4,13 +4,20 @@
 
 pub mod answer;
 pub mod await_job;
+pub mod checked;
 pub mod collect;
+pub mod common;
 pub mod config;
 pub mod control;
 pub mod files;
 pub mod hash_body;
+pub mod interfaces;
+pub mod key;
+pub mod lease;
+pub mod paths;
 pub mod read;
 pub mod refusals;
+pub mod roots;
 pub mod salvage;
 pub mod session;
 pub mod stream;
@@ -98,8 +105,10 @@ pub enum Step {
     Become(Box<Task>),
     /// This is the answer, and all of it.
     Reply(Answer),
-    /// This is the answer's beginning; the task pushes the rest.
+    /// This is the answer's beginning; the rest follows by [`Step::More`], or the task pushes it.
     Begin(Answer),
+    /// More of the body of the answer that was begun.
+    More(Vec<u8>),
     /// The answer that was begun is complete.
     End,
     /// The answer can't be completed: cut the connection.
@@ -119,10 +128,16 @@ pub enum Task {
     Read(read::Read),
     /// Writes the body to a file as it arrives.
     Write(write::Write),
+    /// Holds the body until it is found right, then writes it.
+    Checked(Box<checked::Checked>),
     /// Hashes the body as it arrives.
     HashBody(hash_body::HashBody),
     /// Streams a file.
     Stream(stream::Stream),
+    /// Waits for a reading of the configuration.
+    Refresh(config::Refresh),
+    /// Waits for the space below the roots.
+    Roots(roots::Roots),
 }
 
 impl Task {
@@ -136,6 +151,7 @@ impl Task {
         match self {
             Task::Collect(task) => task.intake(),
             Task::Write(task) => task.intake(state),
+            Task::Checked(task) => task.intake(),
             Task::HashBody(task) => task.intake(state),
             _ => Intake::Drop,
         }
@@ -145,6 +161,7 @@ impl Task {
     pub fn feed(&mut self, cx: &mut Cx<'_>, buffer: Buffer) {
         match self {
             Task::Write(task) => task.feed(cx, buffer),
+            Task::Checked(task) => task.feed(cx, buffer),
             Task::HashBody(task) => task.feed(cx, buffer),
             _ => cx.state.buffers.give(buffer),
         }
@@ -154,6 +171,8 @@ impl Task {
     pub fn is_busy(&self) -> bool {
         match self {
             Task::Write(task) => task.is_busy(),
+            // It has paid for full buffers only.
+            Task::Checked(_) => true,
             Task::HashBody(task) => task.is_busy(),
             _ => false,
         }
@@ -164,6 +183,7 @@ impl Task {
         match self {
             Task::Collect(task) => task.body_ended(),
             Task::Write(task) => task.body_ended(),
+            Task::Checked(task) => task.body_ended(),
             Task::HashBody(task) => task.body_ended(),
             _ => {}
         }
@@ -175,9 +195,12 @@ impl Task {
             Task::Await(task) => task.completed(done),
             Task::Read(task) => task.completed(cx, done),
             Task::Write(task) => task.completed(cx, done),
+            Task::Checked(task) => task.completed(cx, done),
             Task::HashBody(task) => task.completed(cx, done),
             Task::Stream(task) => task.completed(cx, done),
-            Task::Ready(_) | Task::Collect(_) => salvage::salvage(cx.state, done),
+            Task::Ready(_) | Task::Collect(_) | Task::Refresh(_) | Task::Roots(_) => {
+                salvage::salvage(cx.state, done)
+            }
         }
     }
 
@@ -189,8 +212,11 @@ impl Task {
             Task::Await(task) => task.advance(cx),
             Task::Read(task) => task.advance(cx),
             Task::Write(task) => task.advance(cx),
+            Task::Checked(task) => task.advance(cx),
             Task::HashBody(task) => task.advance(cx),
             Task::Stream(task) => task.advance(cx, out),
+            Task::Refresh(task) => task.advance(cx),
+            Task::Roots(task) => task.advance(cx),
         }
     }
 
@@ -198,6 +224,7 @@ impl Task {
     pub fn deadline(&self) -> Time {
         match self {
             Task::Stream(task) => task.deadline(),
+            Task::Roots(task) => task.deadline(),
             _ => Time::NEVER,
         }
     }
@@ -218,8 +245,11 @@ impl Task {
             Task::Collect(task) => task.release(state),
             Task::Read(task) => task.release(state),
             Task::Write(task) => task.release(state),
+            Task::Checked(task) => task.release(state),
             Task::HashBody(task) => task.release(state),
             Task::Stream(task) => task.release(state),
+            Task::Refresh(task) => task.release(state),
+            Task::Roots(task) => task.release(state),
             Task::Ready(_) | Task::Await(_) => {}
         }
     }
@@ -231,7 +261,14 @@ pub fn begin(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
         Endpoint::Health => Ok(Task::ready(Answer::text("ok"))),
         Endpoint::Ping => Ok(Task::ready(Answer::text("pong"))),
         Endpoint::Shutdown => Ok(control::shutdown(cx)),
-        Endpoint::FileOpen | Endpoint::StreamTicket => collect::json(call),
+        Endpoint::ReadRpcInfo => Ok(config::refresh(cx)),
+        Endpoint::Roots => Ok(roots::begin(cx)),
+        Endpoint::Interfaces => Ok(interfaces::begin(cx)),
+        Endpoint::FileOpen
+        | Endpoint::StreamTicket
+        | Endpoint::OpsDelete
+        | Endpoint::OpsTruncate
+        | Endpoint::EnsureDir => collect::json(call),
         Endpoint::FileInfo => files::info(cx, call),
         Endpoint::FileRead => read::by_id(cx, call),
         Endpoint::FileWrite => write::by_id(cx, call),
@@ -239,6 +276,10 @@ pub fn begin(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
         Endpoint::FilePreallocate => files::preallocate(cx, call),
         Endpoint::FileTruncate => files::truncate(cx, call),
         Endpoint::FileClose => files::close(cx, call),
+        Endpoint::KeyRead => read::by_key(cx, call),
+        Endpoint::KeyWrite => write::by_key(cx, call),
+        Endpoint::OpsStat => paths::stat(cx, call),
+        Endpoint::OpsList => paths::list(cx, call),
         Endpoint::HashBodySha1 | Endpoint::HashBodySha256 => hash_body::begin(cx, call),
         Endpoint::Stream => stream::begin(cx, call),
         _ => Err(Refusal::new(Code::NotImplemented)),

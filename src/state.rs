@@ -10,8 +10,10 @@ pub mod names;
 pub mod notes;
 pub mod random;
 pub mod ranges;
+pub mod rereads;
 pub mod roots;
 pub mod sessions;
+pub mod spaces;
 pub mod timers;
 pub mod turns;
 
@@ -56,6 +58,10 @@ pub struct State {
     pub settings: Settings,
     /// What rpc-info.json says at present.
     pub roots: roots::Roots,
+    /// Who waits for it to be read again.
+    pub rereads: rereads::Rereads,
+    /// What is known of the space below the roots.
+    pub spaces: spaces::Spaces,
     /// Pooled memory.
     pub buffers: buffers::Buffers,
     /// Open files.
@@ -100,6 +106,8 @@ impl State {
             limits,
             settings,
             roots: roots::Roots::default(),
+            rereads: rereads::Rereads::default(),
+            spaces: spaces::Spaces::default(),
             files: files::Files::default(),
             sessions: sessions::Sessions::default(),
             ranges: ranges::Ranges::default(),
@@ -117,6 +125,11 @@ impl State {
             jobs_made: 0,
             jobs_out: 0,
         }
+    }
+
+    /// The last job that was sent out: whatever bears a higher number was sent out later.
+    pub fn last_job(&self) -> JobId {
+        JobId(self.jobs_made)
     }
 
     /// Sends a job out; it comes home to `owner`. `uses`: the open file that it is at work on.

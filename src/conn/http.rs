@@ -9,8 +9,9 @@ mod respond;
 use crate::buffer::Buffer;
 use crate::conn::End;
 use crate::conn::outgoing::Outgoing;
-use crate::ids::ConnId;
+use crate::ids::{ConnId, JobId, SessionId};
 use crate::job::Done;
+use crate::service::lease::Lease;
 use crate::service::{Cx, Task, salvage};
 use crate::state::State;
 use crate::state::effects::Effect;
@@ -21,7 +22,7 @@ use jstorrent_io_proto::error::{Code, Refusal};
 use jstorrent_io_proto::limits::{
     BODY_SILENCE_MS_MAX, FIRST_REQUEST_WAIT_MS_MAX, HEAD_WAIT_MS_MAX, KEEP_ALIVE_IDLE_MS_MAX,
 };
-use jstorrent_io_proto::route::PortKind;
+use jstorrent_io_proto::route::{PortKind, Route};
 use outbound::Outbound;
 use respond::Respond;
 
@@ -75,6 +76,23 @@ struct Request {
     filling: Option<Buffer>,
     /// `100 Continue` is owed before the body is read.
     owes_continue: bool,
+    /// The body was not read when it could have been: there was no room for it.
+    starved: bool,
+    /// The kernel had nothing more when last asked.
+    drained: bool,
+    /// The last job before this request's first: what comes home of older ones is not for it.
+    since: JobId,
+    /// What the answer's file is held by.
+    lease: Option<Lease>,
+    /// Whose, and what for.
+    about: About,
+}
+
+/// What is noted of a request for the log and for its session.
+#[derive(Debug, Default)]
+struct About {
+    route: Option<&'static Route>,
+    session: Option<SessionId>,
 }
 
 impl Phase {
@@ -128,21 +146,26 @@ impl Http {
         self.end
     }
 
-    /// A limit of time is broken.
+    /// A limit of time is broken, or the task wanted to be asked again by now.
     pub fn expired(&mut self, state: &mut State) {
-        match &self.phase {
-            Phase::Request(request) if request.task_deadline() <= state.now => {
-                self.progress(state);
-                self.after(state);
-            }
+        let Phase::Request(request) = &mut self.phase else { return self.expired_between(state) };
+        if request.task_deadline() <= state.now {
+            self.progress(state);
+            self.consume_input(state);
+        } else if request.is_starved(state) {
+            // It is not the client who is silent: its time begins anew.
+        } else if !request.body.is_done() && request.task.is_some() && self.out.is_empty() {
+            self.refuse_outright(state, &Code::Timeout.into());
+        } else {
+            self.finish(true);
+        }
+        self.after(state);
+    }
+
+    fn expired_between(&mut self, state: &mut State) {
+        match self.phase {
             Phase::Head => self.refuse_outright(state, &Code::Timeout.into()),
-            Phase::Fresh | Phase::Idle | Phase::Linger => self.finish(false),
-            Phase::Request(request)
-                if !request.body.is_done() && request.task.is_some() && self.out.is_empty() =>
-            {
-                self.refuse_outright(state, &Code::Timeout.into());
-            }
-            Phase::Request(_) => self.finish(true),
+            _ => self.finish(false),
         }
         self.after(state);
     }
@@ -154,6 +177,8 @@ impl Http {
         let head_len = scratch.len().min(tight).min(state.limits.head_read_bytes).max(1);
         match &mut self.phase {
             Phase::Fresh | Phase::Idle | Phase::Head | Phase::Linger => Some(&mut scratch[..head_len]),
+            // What has come before must go first.
+            Phase::Request(_) if !self.input.is_empty() => None,
             Phase::Request(request) => {
                 let room = request.place(state, self.id)?;
                 self.reads_into_buffer = room.direct;
@@ -277,17 +302,20 @@ impl Http {
     }
 
     /// A job has come home.
-    pub fn completed(&mut self, state: &mut State, done: Done) {
+    pub fn completed(&mut self, state: &mut State, job: JobId, done: Done) {
         let me = self.id;
-        if self.out.in_flight() {
-            self.out.completed(state, done);
-            if self.out.broken {
-                self.finish(true);
+        match &mut self.phase {
+            Phase::Request(request) if job > request.since => {
+                if self.out.in_flight() {
+                    self.out.completed(state, done);
+                } else {
+                    request.completed(&mut Cx { state, me }, done);
+                }
             }
-        } else if let Some(task) = self.task_mut() {
-            task.completed(&mut Cx { state, me }, done);
-        } else {
-            salvage::salvage(state, done);
+            _ => salvage::salvage(state, done),
+        }
+        if self.out.broken {
+            self.finish(true);
         }
         self.progress(state);
         self.consume_input(state);
@@ -304,7 +332,7 @@ impl Http {
             Note::Cut => self.finish(true),
             Note::Exit => self.begin_exit(),
             // For `/io` connections.
-            Note::RangeRequest(_) | Note::RangeCancel(_) => state.metrics.stale += 1,
+            Note::RootsChanged | Note::RangeRequest(_) | Note::RangeCancel(_) => state.metrics.stale += 1,
         }
         self.after(state);
     }
@@ -410,15 +438,8 @@ impl Http {
         self.end_request(state);
         self.out.release(state);
         respond::refuse(state, &mut self.out, refusal);
-        self.phase = Phase::Request(Box::new(Request::refused()));
+        self.phase = Phase::Request(Box::new(Request::refused(state.last_job())));
         self.progress(state);
-    }
-
-    fn task_mut(&mut self) -> Option<&mut Task> {
-        match &mut self.phase {
-            Phase::Request(request) => request.task.as_mut(),
-            _ => None,
-        }
     }
 
     fn finish(&mut self, abort: bool) {

@@ -3,6 +3,7 @@
 use crate::conn::End;
 use crate::conn::http::Http;
 use crate::conn::outgoing::Outgoing;
+use crate::ids::JobId;
 use crate::job::Done;
 use crate::state::State;
 use crate::state::notes::Note;
@@ -101,9 +102,9 @@ impl Conn {
         }
     }
 
-    pub(super) fn completed(&mut self, state: &mut State, done: Done) {
+    pub(super) fn completed(&mut self, state: &mut State, job: JobId, done: Done) {
         match self {
-            Conn::Http(http) => http.completed(state, done),
+            Conn::Http(http) => http.completed(state, job, done),
         }
     }
 

@@ -26,6 +26,7 @@ pub(super) enum Exit {
 impl Exit {
     pub(super) fn next_deadline(&self, state: &State) -> Time {
         match self {
+            Exit::Running if state.exit_wanted => state.now,
             Exit::Running => state.idle_deadline(),
             Exit::Ending { patient, .. } if *patient > state.now => *patient,
             Exit::Ending { last, .. } => *last,

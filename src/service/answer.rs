@@ -1,5 +1,6 @@
 //! What a task answers: a status, a few fields and a body, without a head on the wire yet.
 
+use super::lease::Lease;
 use crate::conn::http::outbound::Segment;
 use jstorrent_io_proto::error::Refusal;
 use jstorrent_io_proto::response::JSON;
@@ -39,6 +40,8 @@ pub struct Content {
     pub fields: Vec<(&'static str, String)>,
     /// The body, or its beginning.
     pub body: Vec<Segment>,
+    /// What the body's file is held by until the answer is out.
+    pub lease: Option<Lease>,
 }
 
 impl Content {
@@ -50,6 +53,7 @@ impl Content {
             length: Length::Bytes(bytes.len() as u64),
             fields: Vec::new(),
             body: vec![Segment::Bytes(bytes)],
+            lease: None,
         }
     }
 }
@@ -63,6 +67,7 @@ impl Answer {
             length: Length::Bytes(0),
             fields: Vec::new(),
             body: Vec::new(),
+            lease: None,
         })
     }
 

@@ -1,6 +1,7 @@
 //! A task that waits for one job and turns its outcome into the answer.
 
-use super::{Cx, Step, files};
+use super::answer::Answer;
+use super::{Cx, Step, files, interfaces, paths};
 use crate::ids::{FileId, SessionId};
 use crate::job::Done;
 
@@ -22,6 +23,10 @@ pub enum Then {
     Preallocated(u64),
     /// 200 with the size.
     Truncated(u64),
+    /// Whatever a job on a path says.
+    Path,
+    /// The machine's interfaces.
+    Interfaces,
     /// Nothing is under way: the file closes when the last request on it has ended.
     Closed(FileId),
 }
@@ -48,12 +53,20 @@ impl Await {
             return files::closed(cx, id);
         }
         match (self.done.take(), self.then.take()) {
-            (Some(done), Some(then)) => Step::Reply(files::answer(cx, then, done)),
+            (Some(done), Some(then)) => Step::Reply(answer(cx, then, done)),
             (None, then) => {
                 self.then = then;
                 Step::Wait
             }
             (Some(_), None) => Step::Cut,
         }
+    }
+}
+
+fn answer(cx: &mut Cx<'_>, then: Then, done: Done) -> Answer {
+    match (then, done) {
+        (Then::Path, done) => paths::answer(cx, done),
+        (Then::Interfaces, Done::ListInterfaces(result)) => interfaces::answer(result),
+        (then, done) => files::answer(cx, then, done),
     }
 }

@@ -1,7 +1,7 @@
 //! A small body, collected whole before the endpoint sees it: JSON. Up to [`SMALL_BYTES_MAX`] it is kept by the
 //! connection; what announces more reserves its memory first, so that thousands of connections can't add up.
 
-use super::{Call, Cx, Intake, Step, Task, files, ticket};
+use super::{Call, Cx, Intake, Step, Task, files, paths, ticket};
 use crate::ids::SessionId;
 use crate::service::answer::Answer;
 use crate::state::State;
@@ -104,6 +104,9 @@ fn call(cx: &mut Cx<'_>, pending: Pending, body: &[u8]) -> Result<Task, Refusal>
     match pending.endpoint {
         Endpoint::FileOpen => files::open(cx, pending, body),
         Endpoint::StreamTicket => ticket::issue(cx, pending, body),
+        Endpoint::OpsDelete => paths::delete(cx, body),
+        Endpoint::OpsTruncate => paths::truncate(cx, body),
+        Endpoint::EnsureDir => paths::ensure_dir(cx, body),
         _ => Err(Code::Internal.into()),
     }
 }

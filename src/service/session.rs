@@ -6,30 +6,66 @@ use crate::state::State;
 use crate::state::files::OpenFile;
 use crate::time::Time;
 use jstorrent_io_proto::error::{Code, Refusal};
+use jstorrent_io_proto::limits::SESSION_LINGER_MS;
 
-/// The session that an authenticated request named, made if it is new, and used now.
+/// The session that an authenticated request named, made if it is new; in use until [`rest`].
 pub fn used(state: &mut State, name: &str) -> Result<SessionId, Refusal> {
-    if state.sessions.find(name).is_none() && state.sessions.len() >= state.limits.sessions_max {
-        make_room(state)?;
+    let id = found_or_made(state, name)?;
+    if let Some(session) = state.sessions.get_mut(id) {
+        session.requests += 1;
+        if !session.had_channel {
+            session.ends_at = Time::NEVER;
+        }
     }
-    let id = state.sessions.find_or_add(name);
-    keep(state, id);
     Ok(id)
 }
 
 /// The session is used now: where it never had an `/io` connection, it lasts on from here.
 pub fn keep(state: &mut State, id: SessionId) {
     let until = state.now.plus_ms(state.settings.session_ms);
-    if let Some(session) = state.sessions.get_mut(id).filter(|session| !session.had_channel) {
-        let is_new = session.ends_at == Time::NEVER;
-        session.ends_at = until;
-        if is_new {
-            state.sessions.timers.remind(id, until);
-        }
+    let Some(session) = state.sessions.get(id) else { return };
+    if session.requests == 0 && !session.had_channel {
+        state.sessions.ends(id, until);
     }
 }
 
-/// Ends the session that will end first anyway. 503 where all have an `/io` connection.
+/// A request of a session is over: where it never had an `/io` connection, its time begins to run anew.
+pub fn rest(state: &mut State, id: SessionId) {
+    if let Some(session) = state.sessions.get_mut(id) {
+        session.requests -= 1;
+    }
+    keep(state, id);
+}
+
+/// An authenticated `/io` connection joins a session, made if it is new, which lasts as long as the connection.
+pub fn joined(state: &mut State, name: &str, channel: ConnId) -> Result<SessionId, Refusal> {
+    let id = found_or_made(state, name)?;
+    if let Some(session) = state.sessions.get_mut(id) {
+        session.channels.push(channel);
+        session.had_channel = true;
+        session.ends_at = Time::NEVER;
+    }
+    Ok(id)
+}
+
+/// An `/io` connection of a session has closed. After the last one the session lingers for a while.
+pub fn left(state: &mut State, id: SessionId, channel: ConnId) {
+    let until = state.now.plus_ms(SESSION_LINGER_MS);
+    let Some(session) = state.sessions.get_mut(id) else { return };
+    session.channels.retain(|other| *other != channel);
+    if session.channels.is_empty() {
+        state.sessions.ends(id, until);
+    }
+}
+
+fn found_or_made(state: &mut State, name: &str) -> Result<SessionId, Refusal> {
+    if state.sessions.find(name).is_none() && state.sessions.len() >= state.limits.sessions_max {
+        make_room(state)?;
+    }
+    Ok(state.sessions.find_or_add(name))
+}
+
+/// Ends the session that will end first anyway. 503 where all are in use.
 fn make_room(state: &mut State) -> Result<(), Refusal> {
     let sessions = &state.sessions;
     let ends_at = |id: &SessionId| sessions.get(*id).map_or(Time::NEVER, |session| session.ends_at);
@@ -46,11 +82,12 @@ fn make_room(state: &mut State) -> Result<(), Refusal> {
 /// Ends the sessions whose time has come.
 pub fn expire(state: &mut State) {
     while let Some(id) = state.sessions.timers.take_due(state.now) {
-        let Some(session) = state.sessions.get(id) else { continue };
-        let at = session.ends_at;
+        let Some(session) = state.sessions.get_mut(id) else { continue };
+        session.reminded = Time::NEVER;
+        let (at, had_channel) = (session.ends_at, session.had_channel);
         if at > state.now {
-            state.sessions.timers.remind(id, at);
-        } else if !session.had_channel && is_streaming(state, id) {
+            state.sessions.ends(id, at);
+        } else if !had_channel && is_streaming(state, id) {
             state.sessions.ends(id, state.now.plus_ms(state.settings.session_ms));
         } else {
             end(state, id);

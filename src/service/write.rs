@@ -1,32 +1,58 @@
-//! `PATCH /files/N/write`: the body goes to the disk as it arrives, a few buffers at a time; a slow disk stops the
-//! reading of this one connection. 200 only once the kernel has every byte.
+//! `PATCH /files/N/write` and the shipping client's `POST /write/KEY`: the body goes to the disk as it arrives, a few
+//! buffers at a time; a slow disk stops the reading of this one connection. 200 only once the kernel has every byte.
+//! A body that is to be checked first is `checked`'s.
 
 use super::answer::Answer;
-use super::{Call, Cx, Intake, Step, Task, files, refusals, salvage};
+use super::lease::Lease;
+use super::{Call, Cx, Intake, Step, Task, checked, files, key, refusals, salvage};
 use crate::buffer::Buffer;
-use crate::ids::FileId;
-use crate::job::{Ask, Done, FileHandle, Lane, WriteFailure};
+use crate::ids::RootNumber;
+use crate::job::{Ask, Done, Lane, WriteFailure};
 use crate::state::State;
 use crate::state::buffers::Account;
 use jstorrent_io_proto::error::{Code, Refusal};
 use jstorrent_io_proto::request::BodyFraming;
 use serde::Serialize;
-use std::sync::Arc;
+
+/// What is answered to a write that succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// `{"written":N}`.
+    Count,
+    /// Nothing, as the shipping client expects.
+    Empty,
+}
 
 #[derive(Serialize)]
 struct WriteAnswer {
     written: u64,
 }
 
+impl Reply {
+    /// The answer.
+    pub fn answer(self, written: u64) -> Answer {
+        match self {
+            Reply::Count => Answer::json(&WriteAnswer { written }),
+            Reply::Empty => Answer::empty(),
+        }
+    }
+}
+
 /// A write under way.
 #[derive(Debug)]
 pub struct Write {
-    file: Option<FileId>,
-    handle: Arc<FileHandle>,
+    reply: Reply,
+    root: RootNumber,
+    /// `None` until the file is open.
+    lease: Option<Lease>,
     /// Where the next bytes go.
     offset: u64,
     written: u64,
-    in_flight: usize,
+    /// Waits for the file.
+    gathered: Vec<Buffer>,
+    /// Jobs that are out: the opening of the file, or writes.
+    jobs: usize,
+    buffers_out: usize,
     failure: Option<WriteFailure>,
     body_ended: bool,
 }
@@ -37,29 +63,65 @@ pub fn by_id(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
     if call.head.body == BodyFraming::None {
         return Err(Code::LengthRequired.into());
     }
-    let offset = files::within_file(call.query().number("offset")?.unwrap_or(0), "offset")?;
-    files::within_file(offset.saturating_add(call.body_length().unwrap_or(0)), "offset and length together")?;
+    let offset = call.query().number("offset")?.unwrap_or(0);
+    check_end(call, offset, "offset")?;
     files::writable(&handle)?;
-    files::hold(cx.state, id);
-    Ok(Task::Write(Write {
-        file: Some(id),
-        handle,
-        offset,
-        written: 0,
-        in_flight: 0,
-        failure: None,
-        body_ended: false,
-    }))
+    let checks = checked::checks(call)?;
+    let root = handle.root.number;
+    let lease = Lease::of(cx.state, id, handle);
+    if checks.is_empty() {
+        return Ok(Task::Write(Write::new(Reply::Count, root, Some(lease), offset)));
+    }
+    Ok(checked::begin(call, checks, Reply::Count, checked::Target::Open(lease), offset))
+}
+
+/// Begins `POST /write/KEY`.
+pub fn by_key(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
+    let root = key::root(cx.state, call)?;
+    let path = key::path(call)?;
+    let offset = key::number(call, "X-Offset")?.unwrap_or(0);
+    check_end(call, offset, "X-Offset")?;
+    let checks = checked::checks(call)?;
+    if !checks.is_empty() {
+        return Ok(checked::begin(call, checks, Reply::Empty, checked::Target::Named(root, path), offset));
+    }
+    let mut write = Write::new(Reply::Empty, root.number, None, offset);
+    let lane = Lane::Disk(root.number);
+    cx.state.submit(cx.me, lane, None, Ask::Open { root, path, write: true, create: true, size: None });
+    write.jobs = 1;
+    Ok(Task::Write(write))
+}
+
+/// 400 where the body would end behind what a file can be.
+fn check_end(call: &Call<'_>, offset: u64, name: &str) -> Result<(), Refusal> {
+    files::within_file(offset, name)?;
+    let end = offset.saturating_add(call.body_length().unwrap_or(0));
+    files::within_file(end, "offset and length together").map(|_| ())
 }
 
 impl Write {
+    fn new(reply: Reply, root: RootNumber, lease: Option<Lease>, offset: u64) -> Write {
+        Write {
+            reply,
+            root,
+            lease,
+            offset,
+            written: 0,
+            gathered: Vec::new(),
+            jobs: 0,
+            buffers_out: 0,
+            failure: None,
+            body_ended: false,
+        }
+    }
+
     pub(super) fn intake(&self, state: &State) -> Intake<'_> {
         if self.failure.is_some() {
             Intake::Drop
-        } else if self.in_flight >= state.limits.body_buffers_max {
+        } else if self.gathered.len() + self.buffers_out >= state.limits.body_buffers_max {
             Intake::Later
         } else {
-            Intake::Buffers(Account::root(self.handle.root.number))
+            Intake::Buffers(Account::root(self.root))
         }
     }
 
@@ -67,16 +129,28 @@ impl Write {
         if self.failure.is_some() {
             return cx.state.buffers.give(buffer);
         }
-        let (offset, length) = (self.offset, buffer.len() as u64);
-        self.offset = offset.saturating_add(length);
-        let ask = Ask::Write { file: self.handle.clone(), offset, buffers: vec![buffer] };
-        cx.state.submit(cx.me, Lane::Disk(self.handle.root.number), self.file, ask);
+        self.gathered.push(buffer);
+        self.submit(cx);
+    }
+
+    fn submit(&mut self, cx: &mut Cx<'_>) {
+        let Some(lease) = &self.lease else { return };
+        if self.gathered.is_empty() {
+            return;
+        }
+        let buffers = std::mem::take(&mut self.gathered);
+        let offset = self.offset;
+        let bytes: u64 = buffers.iter().map(|buffer| buffer.len() as u64).sum();
+        self.offset = offset.saturating_add(bytes);
+        self.buffers_out += buffers.len();
+        self.jobs += 1;
         cx.state.metrics.writes_in_flight += 1;
-        self.in_flight += 1;
+        let ask = Ask::Write { file: lease.handle().clone(), offset, buffers };
+        cx.state.submit(cx.me, Lane::Disk(self.root), Some(lease.id()), ask);
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.in_flight > 0
+        self.jobs > 0
     }
 
     pub(super) fn body_ended(&mut self) {
@@ -84,26 +158,39 @@ impl Write {
     }
 
     pub(super) fn completed(&mut self, cx: &mut Cx<'_>, done: Done) {
-        let Done::Write(buffers, result) = done else { return salvage::salvage(cx.state, done) };
-        salvage::give_all(cx.state, buffers);
-        cx.state.metrics.writes_in_flight -= 1;
-        self.in_flight -= 1;
-        match result {
-            Ok(written) => self.count(cx, written),
-            Err(failure) => {
-                self.count(cx, failure.written);
-                self.failure.get_or_insert(failure);
+        self.jobs -= 1;
+        match done {
+            Done::Open(Ok(opened)) => {
+                self.lease = Some(Lease::transient(cx.state, opened));
+                self.submit(cx);
             }
+            Done::Open(Err(error)) => self.fail(cx.state, WriteFailure { written: 0, error }),
+            Done::Write(buffers, result) => {
+                cx.state.metrics.writes_in_flight -= 1;
+                self.buffers_out -= buffers.len();
+                salvage::give_all(cx.state, buffers);
+                self.wrote(cx.state, result);
+            }
+            other => salvage::salvage(cx.state, other),
         }
     }
 
-    fn count(&mut self, cx: &mut Cx<'_>, written: u64) {
+    fn wrote(&mut self, state: &mut State, result: Result<u64, WriteFailure>) {
+        let written = result.as_ref().map_or_else(|failure| failure.written, |written| *written);
         self.written += written;
-        cx.state.metrics.file_bytes_written += written;
+        state.metrics.file_bytes_written += written;
+        if let Err(failure) = result {
+            self.fail(state, failure);
+        }
+    }
+
+    fn fail(&mut self, state: &mut State, failure: WriteFailure) {
+        self.failure.get_or_insert(failure);
+        salvage::give_all(state, std::mem::take(&mut self.gathered));
     }
 
     pub(super) fn advance(&mut self, _cx: &mut Cx<'_>) -> Step {
-        if self.in_flight > 0 {
+        if self.jobs > 0 {
             return Step::Wait;
         }
         match &self.failure {
@@ -111,16 +198,20 @@ impl Write {
                 let failure = WriteFailure { written: self.written, error: failure.error.clone() };
                 Step::Reply(refusals::write(&failure).into())
             }
-            None if self.body_ended => Step::Reply(Answer::json(&WriteAnswer { written: self.written })),
+            None if self.body_ended => Step::Reply(self.reply.answer(self.written)),
             None => Step::Wait,
         }
     }
 
     pub(super) fn release(&mut self, state: &mut State) {
-        state.metrics.writes_in_flight -= self.in_flight as u64;
-        self.in_flight = 0;
-        if let Some(id) = self.file.take() {
-            files::unuse(state, id);
+        // Before the file is open, the one job is its opening.
+        if self.lease.is_some() {
+            state.metrics.writes_in_flight -= self.jobs as u64;
+        }
+        self.jobs = 0;
+        salvage::give_all(state, std::mem::take(&mut self.gathered));
+        if let Some(lease) = self.lease.take() {
+            lease.end(state);
         }
     }
 }

@@ -284,7 +284,12 @@ mod tests {
         let big = pool.reserve(3 * BUFFER_BYTES as u64, id(1)).expect("fits");
         assert!(pool.reserve(2 * BUFFER_BYTES as u64, id(2)).is_none());
         assert!(pool.reserve(1, id(3)).is_none(), "no overtaking");
+        let mut notes = Notes::default();
+        pool.wake(&mut notes);
+        assert_eq!(notes.take(), None, "what is free is too little for the first");
         pool.release(big);
+        pool.wake(&mut notes);
+        assert_eq!(notes.take(), Some((id(2), Note::MemoryFree)));
         assert!(pool.reserve(2 * BUFFER_BYTES as u64, id(2)).is_some());
         assert!(pool.reserve(1, id(3)).is_some());
     }

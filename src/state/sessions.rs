@@ -19,10 +19,14 @@ pub struct Session {
     pub alone_since: Time,
     /// It ends then, unless it is used before; `Time::NEVER` while an `/io` connection is open.
     pub ends_at: Time,
+    /// A reminder comes then at the latest, if not `Time::NEVER`: moving the end later costs none.
+    pub reminded: Time,
     /// It has had an `/io` connection: then it ends 30 s after the last one closed.
     pub had_channel: bool,
     /// Files open now.
     pub files: usize,
+    /// Requests under way: a session that never had an `/io` connection does not end before them.
+    pub requests: usize,
 }
 
 /// A right to GET one stream without the token.
@@ -67,8 +71,10 @@ impl Sessions {
             range_channels: Vec::new(),
             alone_since: Time::default(),
             ends_at: Time::NEVER,
+            reminded: Time::NEVER,
             had_channel: false,
             files: 0,
+            requests: 0,
         };
         let slot = self.slots.iter().position(|(_, tenant)| tenant.is_none()).unwrap_or_else(|| {
             self.slots.push((0, None));
@@ -95,8 +101,10 @@ impl Sessions {
 
     /// It ends then, unless it is used before.
     pub fn ends(&mut self, id: SessionId, at: Time) {
-        if let Some(session) = self.get_mut(id) {
-            session.ends_at = at;
+        let Some(session) = self.get_mut(id) else { return };
+        session.ends_at = at;
+        if at < session.reminded {
+            session.reminded = at;
             self.timers.remind(id, at);
         }
     }

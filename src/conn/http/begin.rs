@@ -2,13 +2,13 @@
 
 use super::intake::BodyReader;
 use super::respond::{self, Respond};
-use super::{Http, Phase, Request};
+use super::{About, Http, Phase, Request};
 use crate::service::{self, Call, Cx, Task, session};
 use crate::state::State;
 use jstorrent_io_proto::admission::{Admitted, Gate, admit};
 use jstorrent_io_proto::error::Refusal;
 use jstorrent_io_proto::request::{BodyFraming, Head, HeadEnd, find_head_end, parse_head};
-use jstorrent_io_proto::response::{Context, write_preflight};
+use jstorrent_io_proto::response::write_preflight;
 use jstorrent_io_proto::route::{self, PortKind};
 
 impl Http {
@@ -56,7 +56,7 @@ impl Http {
     fn admit_and_begin(&mut self, state: &mut State, head: &Head<'_>) -> Request {
         match admit(head, &self.gate(state)) {
             Err(rejected) => {
-                let mut request = self.refused(head, rejected.origin, rejected.refusal);
+                let mut request = refused(state, head, rejected.origin, rejected.refusal);
                 // A page that was turned away can tell this policy apart by what its fetch does.
                 request.respond.is_stream = false;
                 request
@@ -80,18 +80,22 @@ impl Http {
         if admitted.authenticated() {
             self.known = true;
         }
-        let respond = Respond::new(head, admitted.origin());
         if admitted.is_preflight() {
-            return self.preflight(head, respond);
+            return self.preflight(state, head, admitted.origin());
         }
-        match self.begin_task(state, head, admitted) {
+        let since = state.last_job();
+        let mut about = About::default();
+        let mut request = match self.begin_task(state, head, admitted, &mut about) {
             Ok(task) => {
                 // A ticket that holds is as good as the token.
                 self.known |= admitted.by_ticket();
-                Request::new(respond, head, task)
+                let respond = Respond::new(head, admitted.origin());
+                Request::new(respond, BodyReader::new(head.body), Some(task), since)
             }
-            Err(refusal) => self.refused(head, admitted.origin(), refusal),
-        }
+            Err(refusal) => refused(state, head, admitted.origin(), refusal),
+        };
+        request.about = about;
+        request
     }
 
     fn begin_task(
@@ -99,41 +103,33 @@ impl Http {
         state: &mut State,
         head: &Head<'_>,
         admitted: &Admitted<'_>,
+        about: &mut About,
     ) -> Result<Task, Refusal> {
         let found = route::find(head.method, head.path, self.port)?;
+        about.route = Some(found.route);
         let named = admitted.session_for(&found)?.filter(|_| admitted.authenticated());
-        let session = named.map(|name| session::used(state, name)).transpose()?;
-        let call = Call { head, admitted, found: &found, session };
+        about.session = named.map(|name| session::used(state, name)).transpose()?;
+        let call = Call { head, admitted, found: &found, session: about.session };
         service::begin(&mut Cx { state, me: self.id }, &call)
     }
 
-    fn refused(&self, head: &Head<'_>, origin: Option<&str>, refusal: Refusal) -> Request {
-        let mut respond = Respond::new(head, origin);
-        respond.close |= refusal.close;
-        Request::new(respond, head, Task::ready(refusal.into()))
-    }
-
-    fn preflight(&mut self, head: &Head<'_>, respond: Respond) -> Request {
+    fn preflight(&mut self, state: &State, head: &Head<'_>, origin: Option<&str>) -> Request {
+        let respond = Respond::new(head, origin);
         let mut bytes = Vec::new();
-        write_preflight(head, &Context { date: None, ..respond.context() }, &mut bytes);
+        write_preflight(head, &respond.context(), &mut bytes);
         self.out.push_bytes(bytes);
-        let mut request = Request::new(respond, head, Task::Ready(None));
-        request.task = None;
-        request
+        Request::new(respond, BodyReader::new(head.body), None, state.last_job())
     }
 }
 
-impl Request {
-    fn new(respond: Respond, head: &Head<'_>, task: Task) -> Request {
-        Request {
-            respond,
-            body: BodyReader::new(head.body),
-            task: Some(task),
-            filling: None,
-            owes_continue: false,
-        }
-    }
+fn refused(state: &State, head: &Head<'_>, origin: Option<&str>, refusal: Refusal) -> Request {
+    let mut respond = Respond::new(head, origin);
+    respond.close |= refusal.close;
+    let task = Task::ready(refusal.into());
+    Request::new(respond, BodyReader::new(head.body), Some(task), state.last_job())
+}
 
+impl Request {
     /// A body that nobody will want is dropped where it is short; where it is long, or the client still asks whether
     /// to send it, the connection ends with the answer.
     fn decide_on_body(&mut self, state: &State, head: &Head<'_>) {

@@ -1,11 +1,12 @@
 //! A request's body on its way from the socket to the task: by length or in chunks, into a small vector, into pooled
 //! buffers (the kernel reads straight into them where the length is known), or dropped.
 
-use super::Request;
 use super::respond::Respond;
+use super::{About, Request};
 use crate::buffer::Buffer;
-use crate::ids::ConnId;
-use crate::service::{Cx, Intake, Task};
+use crate::ids::{ConnId, JobId};
+use crate::job::Done;
+use crate::service::{Cx, Intake, Task, salvage, session};
 use crate::state::State;
 use crate::time::Time;
 use jstorrent_io_proto::body::ChunkedDecoder;
@@ -54,14 +55,45 @@ pub(super) struct Room {
 }
 
 impl Request {
-    /// A request that was refused before it began.
-    pub(super) fn refused() -> Request {
+    pub(super) fn new(respond: Respond, body: BodyReader, task: Option<Task>, since: JobId) -> Request {
         Request {
-            respond: Respond::closing(),
-            body: BodyReader::Done,
-            task: None,
+            respond,
+            body,
+            task,
             filling: None,
             owes_continue: false,
+            starved: false,
+            drained: false,
+            since,
+            lease: None,
+            about: About::default(),
+        }
+    }
+
+    /// A request that was refused before it began.
+    pub(super) fn refused(since: JobId) -> Request {
+        Request::new(Respond::closing(), BodyReader::Done, None, since)
+    }
+
+    /// When the task is to be asked again, whatever has come by then.
+    pub(super) fn task_deadline(&self) -> Time {
+        self.task.as_ref().map_or(Time::NEVER, Task::deadline)
+    }
+
+    /// Whether it is for want of room, not of bytes, that the body does not go on.
+    pub(super) fn is_starved(&mut self, state: &State) -> bool {
+        let waits = |task: &mut Task| matches!(task.intake(state), Intake::Later);
+        !self.body.is_done() && (self.starved || self.task.as_mut().is_some_and(waits))
+    }
+
+    /// A job of the task's has come home. What gathered in the meantime goes to it, if nothing follows at once.
+    pub(super) fn completed(&mut self, cx: &mut Cx<'_>, done: Done) {
+        match &mut self.task {
+            Some(task) => task.completed(cx, done),
+            None => salvage::salvage(cx.state, done),
+        }
+        if self.drained {
+            self.drained(cx);
         }
     }
 
@@ -70,16 +102,17 @@ impl Request {
         !self.body.is_done() && !self.owes_continue
     }
 
-    /// When its task is to be asked again.
-    pub(super) fn task_deadline(&self) -> Time {
-        self.task.as_ref().map_or(Time::NEVER, Task::deadline)
-    }
-
     /// Where the next bytes of the body may go; `None` while it is not read.
     pub(super) fn place(&mut self, state: &mut State, me: ConnId) -> Option<Room> {
         if self.body.is_done() {
             return None;
         }
+        let room = self.find_room(state, me);
+        self.starved = room.is_none();
+        room
+    }
+
+    fn find_room(&mut self, state: &mut State, me: ConnId) -> Option<Room> {
         let scratch = Room { direct: false, len: usize::MAX };
         let Some(task) = &mut self.task else { return Some(scratch) };
         let filling = match task.intake(state) {
@@ -108,6 +141,7 @@ impl Request {
         if let Some(buffer) = &mut self.filling {
             buffer.commit(n);
         }
+        self.drained = false;
         self.body.took(n as u64);
         self.pass_on(cx);
     }
@@ -146,6 +180,7 @@ impl Request {
             }
         };
         self.store(cx.state, data)?;
+        self.drained = false;
         self.body.took(consumed as u64);
         self.pass_on(cx);
         Ok(consumed)
@@ -179,6 +214,7 @@ impl Request {
 
     /// The kernel has nothing more at present.
     pub(super) fn drained(&mut self, cx: &mut Cx<'_>) {
+        self.drained = true;
         if self.task.as_ref().is_some_and(Task::is_busy) {
             return;
         }
@@ -212,6 +248,12 @@ impl Request {
         }
         if let Some(buffer) = self.filling.take() {
             state.buffers.give(buffer);
+        }
+        if let Some(lease) = self.lease.take() {
+            lease.end(state);
+        }
+        if let Some(session) = self.about.session.take() {
+            session::rest(state, session);
         }
         if self.respond.counted {
             self.respond.counted = false;

@@ -1,13 +1,16 @@
 //! From a task's steps to bytes in the queue: heads, chunks, refusals.
 
 use super::outbound::{Outbound, Segment};
-use super::{Http, Phase};
+use super::{About, Http, Phase};
 use crate::service::answer::{Answer, Content, Length};
+use crate::service::lease::Lease;
 use crate::service::{Cx, Step};
 use crate::state::State;
 use jstorrent_io_proto::error::Refusal;
 use jstorrent_io_proto::request::{Head, Method, Version};
-use jstorrent_io_proto::response::{CONTINUE, Context, LAST_CHUNK, ResponseHead, write_refusal};
+use jstorrent_io_proto::response::{
+    CONTINUE, Context, LAST_CHUNK, ResponseHead, write_chunk_head, write_refusal,
+};
 
 /// What an answer takes from its request.
 #[derive(Debug)]
@@ -68,7 +71,7 @@ impl Respond {
     }
 
     /// Puts the answer, or its beginning, into the queue.
-    fn push(&mut self, state: &mut State, out: &mut Outbound, answer: Answer) {
+    fn push(&mut self, state: &mut State, out: &mut Outbound, answer: Answer) -> Option<Lease> {
         match answer {
             Answer::Refused(refusal) => {
                 state.metrics.http_refused += 1;
@@ -76,12 +79,28 @@ impl Respond {
                 let mut bytes = Vec::new();
                 write_refusal(&refusal, &self.context(), self.is_head, &mut bytes);
                 out.push_bytes(bytes);
+                None
             }
             Answer::Content(content) => self.push_content(state, out, content),
         }
     }
 
-    fn push_content(&mut self, state: &mut State, out: &mut Outbound, content: Content) {
+    /// Puts more of the body of an answer that was begun into the queue.
+    fn push_more(&self, out: &mut Outbound, bytes: Vec<u8>) {
+        if self.is_head || bytes.is_empty() {
+            return;
+        }
+        if !self.chunked {
+            return out.push_bytes(bytes);
+        }
+        let mut chunk = Vec::with_capacity(bytes.len() + 16);
+        write_chunk_head(bytes.len(), &mut chunk);
+        chunk.extend_from_slice(&bytes);
+        chunk.extend_from_slice(b"\r\n");
+        out.push_bytes(chunk);
+    }
+
+    fn push_content(&mut self, state: &mut State, out: &mut Outbound, content: Content) -> Option<Lease> {
         let mut head = ResponseHead::new(content.status);
         head = match content.length {
             Length::NoBody => head,
@@ -107,6 +126,7 @@ impl Respond {
                 other => out.push(other),
             }
         }
+        content.lease
     }
 }
 
@@ -127,17 +147,38 @@ impl Http {
                 }
                 Step::Reply(answer) => {
                     request.respond.close |= !request.body.is_done() && request.has_long_body(state);
-                    request.respond.push(state, &mut self.out, answer);
+                    request.about.log(state, &answer);
+                    request.lease = request.respond.push(state, &mut self.out, answer);
                     request.end_task(state, self.id);
                 }
-                Step::Begin(answer) => request.respond.push(state, &mut self.out, answer),
+                Step::Begin(answer) => {
+                    request.about.log(state, &answer);
+                    request.lease = request.respond.push(state, &mut self.out, answer);
+                }
+                Step::More(bytes) => request.respond.push_more(&mut self.out, bytes),
                 Step::End => {
-                    if request.respond.chunked {
+                    if request.respond.chunked && !request.respond.is_head {
                         self.out.push_bytes(LAST_CHUNK.to_vec());
                     }
                     request.end_task(state, self.id);
                 }
                 Step::Cut => return self.finish(true),
+            }
+        }
+    }
+}
+
+impl About {
+    /// One line a request: what it was for, never what it bore.
+    fn log(&self, state: &State, answer: &Answer) {
+        let endpoint = self.route.map_or("(turned away)", |route| route.pattern);
+        let session = self.session.and_then(|id| state.sessions.get(id));
+        let session = session.map_or("-", |session| session.name.as_str());
+        match answer {
+            Answer::Content(content) => log::debug!("{endpoint} {} session {session}", content.status),
+            Answer::Refused(refusal) => {
+                let (status, code) = (refusal.status(), refusal.code.as_str());
+                log::debug!("{endpoint} {status} {code} session {session}");
             }
         }
     }
