@@ -2,6 +2,7 @@
 //! framing, time limits and the way a connection closes; what a request does is its task's (`service`).
 
 mod begin;
+mod deadlines;
 mod intake;
 pub mod outbound;
 mod respond;
@@ -18,10 +19,8 @@ use crate::state::effects::Effect;
 use crate::state::notes::Note;
 use crate::time::Time;
 use intake::BodyReader;
-use jstorrent_io_proto::error::{Code, Refusal};
-use jstorrent_io_proto::limits::{
-    BODY_SILENCE_MS_MAX, FIRST_REQUEST_WAIT_MS_MAX, HEAD_WAIT_MS_MAX, KEEP_ALIVE_IDLE_MS_MAX,
-};
+use jstorrent_io_proto::error::Refusal;
+use jstorrent_io_proto::limits::{FIRST_REQUEST_WAIT_MS_MAX, KEEP_ALIVE_IDLE_MS_MAX};
 use jstorrent_io_proto::route::{PortKind, Route};
 use outbound::Outbound;
 use respond::Respond;
@@ -144,30 +143,6 @@ impl Http {
     /// Whether, and how, it has ended.
     pub fn end(&self) -> Option<End> {
         self.end
-    }
-
-    /// A limit of time is broken, or the task wanted to be asked again by now.
-    pub fn expired(&mut self, state: &mut State) {
-        let Phase::Request(request) = &mut self.phase else { return self.expired_between(state) };
-        if request.task_deadline() <= state.now {
-            self.progress(state);
-            self.consume_input(state);
-        } else if request.is_starved(state) {
-            // It is not the client who is silent: its time begins anew.
-        } else if !request.body.is_done() && request.task.is_some() && self.out.is_empty() {
-            self.refuse_outright(state, &Code::Timeout.into());
-        } else {
-            self.finish(true);
-        }
-        self.after(state);
-    }
-
-    fn expired_between(&mut self, state: &mut State) {
-        match self.phase {
-            Phase::Head => self.refuse_outright(state, &Code::Timeout.into()),
-            _ => self.finish(false),
-        }
-        self.after(state);
     }
 
     /// Room for incoming bytes; `None` while it does not read.
@@ -332,7 +307,7 @@ impl Http {
             Note::Cut => self.finish(true),
             Note::Exit => self.begin_exit(),
             // For `/io` connections.
-            Note::RootsChanged | Note::RangeRequest(_) | Note::RangeCancel(_) => state.metrics.stale += 1,
+            Note::RangeRequest(_) | Note::RangeCancel(_) => state.metrics.stale += 1,
         }
         self.after(state);
     }
@@ -406,31 +381,6 @@ impl Http {
     fn count_input(&mut self, state: &mut State) {
         state.input_bytes = state.input_bytes + self.input.capacity() - self.input_counted;
         self.input_counted = self.input.capacity();
-    }
-
-    fn set_deadline(&mut self, state: &State) {
-        if let Phase::Request(request) = &self.phase {
-            let own = if !self.out.is_empty() {
-                let stalls = self.out.holds_memory() && !request.respond.is_stream();
-                if stalls { state.now.plus_ms(state.limits.send_stall_ms) } else { Time::NEVER }
-            } else if request.awaits_body() {
-                state.now.plus_ms(BODY_SILENCE_MS_MAX)
-            } else {
-                Time::NEVER
-            };
-            self.deadline = own.min(request.task_deadline());
-        }
-    }
-
-    /// A byte of a head has come; if it is the first, the time for the whole begins to run.
-    fn head_began(&mut self, state: &State) {
-        let by = state.now.plus_ms(HEAD_WAIT_MS_MAX);
-        match self.phase {
-            Phase::Fresh => self.deadline = self.deadline.min(by),
-            Phase::Idle => self.deadline = by,
-            _ => return,
-        }
-        self.phase = Phase::Head;
     }
 
     /// Answers with a refusal that ends the connection, whatever was under way.

@@ -6,7 +6,6 @@ use super::{Cx, Step, Task};
 use crate::ids::ConnId;
 use crate::job::{Ask, Lane};
 use crate::state::State;
-use crate::state::notes::Note;
 use jstorrent_io_proto::error::{Code, Refusal};
 use jstorrent_io_proto::limits::RPC_INFO_BYTES_MAX;
 use jstorrent_io_proto::rpc_info::{self, Profile, RpcInfoError};
@@ -23,16 +22,11 @@ pub fn apply(state: &mut State, content: Result<Vec<u8>, String>) -> Result<(), 
     Ok(())
 }
 
-/// Puts a profile into force, and tells those who watch the roots where what they are told of them changed.
+/// Puts a profile into force.
 pub fn replace(state: &mut State, profile: Profile) {
     let count = profile.roots.len();
     let changed = state.roots.replace(profile);
     log::info!("{count} download roots{}", if changed { ", changed" } else { "" });
-    if changed {
-        for &watcher in &state.roots.watchers {
-            state.notes.send(watcher, Note::RootsChanged);
-        }
-    }
 }
 
 fn unreadable(reason: &str) -> Refusal {

@@ -8,15 +8,13 @@ use crate::time::Time;
 use jstorrent_io_proto::error::{Code, Refusal};
 use jstorrent_io_proto::limits::SESSION_LINGER_MS;
 
-/// The session that an authenticated request named, made if it is new; in use until [`rest`].
+/// The session that an authenticated request named, made if it is new, and used now.
 pub fn used(state: &mut State, name: &str) -> Result<SessionId, Refusal> {
-    let id = found_or_made(state, name)?;
-    if let Some(session) = state.sessions.get_mut(id) {
-        session.requests += 1;
-        if !session.had_channel {
-            session.ends_at = Time::NEVER;
-        }
+    if state.sessions.find(name).is_none() && state.sessions.len() >= state.limits.sessions_max {
+        make_room(state)?;
     }
+    let id = state.sessions.find_or_add(name);
+    keep(state, id);
     Ok(id)
 }
 
@@ -29,7 +27,16 @@ pub fn keep(state: &mut State, id: SessionId) {
     }
 }
 
-/// A request of a session is over: where it never had an `/io` connection, its time begins to run anew.
+/// A request of the session is under way, until [`rest`]: one that never had an `/io` connection does not end before.
+pub fn hold(state: &mut State, id: SessionId) {
+    let Some(session) = state.sessions.get_mut(id) else { return };
+    session.requests += 1;
+    if !session.had_channel {
+        session.ends_at = Time::NEVER;
+    }
+}
+
+/// A request of the session is over.
 pub fn rest(state: &mut State, id: SessionId) {
     if let Some(session) = state.sessions.get_mut(id) {
         session.requests -= 1;
@@ -37,32 +44,22 @@ pub fn rest(state: &mut State, id: SessionId) {
     keep(state, id);
 }
 
-/// An authenticated `/io` connection joins a session, made if it is new, which lasts as long as the connection.
-pub fn joined(state: &mut State, name: &str, channel: ConnId) -> Result<SessionId, Refusal> {
-    let id = found_or_made(state, name)?;
+/// An `/io` connection of the session opened: it lasts at least as long.
+pub fn channel_opened(state: &mut State, id: SessionId, channel: ConnId) {
     if let Some(session) = state.sessions.get_mut(id) {
         session.channels.push(channel);
         session.had_channel = true;
         session.ends_at = Time::NEVER;
     }
-    Ok(id)
 }
 
-/// An `/io` connection of a session has closed. After the last one the session lingers for a while.
-pub fn left(state: &mut State, id: SessionId, channel: ConnId) {
-    let until = state.now.plus_ms(SESSION_LINGER_MS);
+/// An `/io` connection of the session closed; if it was the last, the session ends unless another opens in time.
+pub fn channel_closed(state: &mut State, id: SessionId, channel: ConnId) {
     let Some(session) = state.sessions.get_mut(id) else { return };
     session.channels.retain(|other| *other != channel);
     if session.channels.is_empty() {
-        state.sessions.ends(id, until);
+        state.sessions.ends(id, state.now.plus_ms(SESSION_LINGER_MS));
     }
-}
-
-fn found_or_made(state: &mut State, name: &str) -> Result<SessionId, Refusal> {
-    if state.sessions.find(name).is_none() && state.sessions.len() >= state.limits.sessions_max {
-        make_room(state)?;
-    }
-    Ok(state.sessions.find_or_add(name))
 }
 
 /// Ends the session that will end first anyway. 503 where all are in use.

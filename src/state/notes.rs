@@ -12,8 +12,6 @@ pub enum Note {
     MemoryFree,
     /// Look again at what you wait for: a file's state or its available bytes changed.
     Look,
-    /// What clients are told of the download roots changed (PROTOCOL §3).
-    RootsChanged,
     /// What you serve is void (its file or ticket was closed): cut the connection.
     Cut,
     /// To an `/io` connection: a stream lacks bytes, ask the client for them (RANGE_REQUEST). What is to be said is told by

@@ -1,6 +1,6 @@
 //! The download roots that rpc-info.json permits at present, replaced in one step (PROTOCOL §3).
 
-use crate::ids::{ConnId, RootNumber};
+use crate::ids::RootNumber;
 use crate::job::Root;
 use jstorrent_io_proto::rpc_info::{Profile, RootInfo};
 use std::path::PathBuf;
@@ -22,9 +22,6 @@ pub struct Roots {
     pub all: Vec<ConfiguredRoot>,
     /// The extension whose origin is allowed.
     pub extension_id: Option<String>,
-    /// The `/io` connections that are told of changes, by [`crate::state::notes::Note::RootsChanged`]. They enter and
-    /// leave this list themselves.
-    pub watchers: Vec<ConnId>,
     numbers: u32,
 }
 

@@ -109,6 +109,9 @@ impl Http {
         about.route = Some(found.route);
         let named = admitted.session_for(&found)?.filter(|_| admitted.authenticated());
         about.session = named.map(|name| session::used(state, name)).transpose()?;
+        if let Some(session) = about.session {
+            session::hold(state, session);
+        }
         let call = Call { head, admitted, found: &found, session: about.session };
         service::begin(&mut Cx { state, me: self.id }, &call)
     }
