@@ -7,6 +7,8 @@ mod support;
 
 mod admission;
 mod command_line;
+mod descriptors;
+mod frozen;
 mod lifecycle;
 mod logs;
 mod stream;
