@@ -12,4 +12,5 @@ mod descriptors;
 mod frozen;
 mod lifecycle;
 mod logs;
+mod orphaned_writes;
 mod stream;
