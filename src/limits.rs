@@ -170,6 +170,17 @@ impl Default for WorkerLimits {
     }
 }
 
+/// The longest line of the log, in bytes; the rest of a longer one is cut off.
+pub const LOG_LINE_BYTES_MAX: usize = 4096;
+/// Lines of the log that wait for one of its writers, which share them.
+pub const LOG_QUEUE_LINES_MAX: usize = 256;
+/// Size at which the log file is rotated, in bytes.
+pub const LOG_FILE_BYTES_MAX: u64 = 4 << 20;
+/// Rotated log files that are kept beside the current one.
+pub const LOG_FILES_KEPT: u32 = 3;
+/// How long the end waits for the log to be written, in milliseconds: a stderr that nobody reads must not hold it up.
+pub const LOG_FLUSH_MS_MAX: u64 = 500;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,25 +18,16 @@ use std::time::{Duration, Instant};
 use log::LevelFilter;
 use simplelog::{FormatItem, format_description};
 
+use crate::limits::{LOG_FILE_BYTES_MAX, LOG_FILES_KEPT, LOG_FLUSH_MS_MAX};
+
 use front::Front;
 use queue::{Output, Queue};
 use rotate::RotatingFile;
 use sink::LineSink;
 
-/// The longest line, in bytes; the rest of a longer one is cut off.
-pub const LINE_BYTES_MAX: usize = 4096;
-/// Lines that wait for one writer. Both queues full of the longest lines: 2 MiB, as they share the lines.
-pub const QUEUE_LINES_MAX: usize = 512;
-/// Size at which the file is rotated, in bytes.
-pub const FILE_BYTES_MAX: u64 = 4 << 20;
-/// Rotated files that are kept beside the current one.
-pub const FILES_KEPT: u32 = 3;
 /// RFC 3339 in UTC, to the millisecond.
 const TIME_LAYOUT: &[FormatItem<'static>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
-/// How long the end waits for lines to be written: a stderr that nobody reads must not hold it up.
-const FLUSH_WAIT_MAX: Duration = Duration::from_millis(500);
-
 /// The process's queues, for the panic hook, which can be handed nothing.
 static QUEUES: OnceLock<Vec<Queue>> = OnceLock::new();
 
@@ -58,7 +49,7 @@ impl Drop for LogGuard {
 pub fn start(level: LevelFilter, file: Option<PathBuf>) -> io::Result<LogGuard> {
     let mut queues = vec![Queue::start("stderr", Stderr)?];
     if let Some(path) = file {
-        queues.push(Queue::start("log file", RotatingFile::new(path, FILE_BYTES_MAX, FILES_KEPT))?);
+        queues.push(Queue::start("log file", RotatingFile::new(path, LOG_FILE_BYTES_MAX, LOG_FILES_KEPT))?);
     }
     let front = Front::new(level, LineSink::new(queues.clone()));
     QUEUES.set(queues).map_err(|_| io::Error::other("logging was started before"))?;
@@ -69,7 +60,7 @@ pub fn start(level: LevelFilter, file: Option<PathBuf>) -> io::Result<LogGuard> 
 
 /// Waits, half a second at most, until everything logged so far is written. Does nothing before [`start`].
 pub fn flush() {
-    let deadline = Instant::now() + FLUSH_WAIT_MAX;
+    let deadline = Instant::now() + Duration::from_millis(LOG_FLUSH_MS_MAX);
     let asked: Vec<_> = queues().iter().filter_map(|queue| queue.ask_flush(deadline)).collect();
     for done in asked {
         // Given up on at the deadline: the lines are lost, the end is not.

@@ -84,7 +84,7 @@ pub(super) const ROWS: [Row; 15] = [
     ),
     Row::value("allow-origin", "ORIGIN", "", "Allow calls from this origin too (repeatable)", allow_origin)
         .repeated(),
-    Row::value("file-threads", "N", "4", "Threads that read and write files", file_threads),
+    Row::value("file-threads", "N", "4", "Threads for the files of each root", file_threads),
     Row::value("hash-threads", "N", "one a core", "Threads that hash", hash_threads),
     Row::value("log-level", "LEVEL", "info", "error, warn, info, debug or trace", log_level),
     Row::value("log-file", "PATH", "the platform's log place", "File to log to", log_file),

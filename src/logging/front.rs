@@ -4,14 +4,15 @@
 use log::{LevelFilter, Log, Metadata, Record};
 use simplelog::{ConfigBuilder, LevelPadding, WriteLogger};
 
+use super::TIME_LAYOUT;
 use super::sink::LineSink;
-use super::{LINE_BYTES_MAX, TIME_LAYOUT};
+use crate::limits::LOG_LINE_BYTES_MAX;
 use crate::oneline::one_line;
 
 /// What the targets of our own crates begin with.
 const OWN_TARGETS: &str = "jstorrent_io_";
 /// What is left of a line's bytes for the text, after time, level and target.
-const TEXT_BYTES_MAX: usize = LINE_BYTES_MAX - 256;
+const TEXT_BYTES_MAX: usize = LOG_LINE_BYTES_MAX - 256;
 
 /// The process's logger. Times are UTC, simplelog's default.
 pub(super) struct Front {
@@ -101,8 +102,8 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_between_characters() {
-        let line = logged("jstorrent_io_daemon", &"é".repeat(LINE_BYTES_MAX));
-        assert!(line.len() <= LINE_BYTES_MAX, "{}", line.len());
+        let line = logged("jstorrent_io_daemon", &"é".repeat(LOG_LINE_BYTES_MAX));
+        assert!(line.len() <= LOG_LINE_BYTES_MAX, "{}", line.len());
         assert!(line.ends_with("é [cut]\n"));
     }
 }

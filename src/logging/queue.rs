@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use super::{QUEUE_LINES_MAX, TIME_LAYOUT};
+use super::TIME_LAYOUT;
+use crate::limits::LOG_QUEUE_LINES_MAX;
 
 /// Bytes gathered for one write.
 const BATCH_BYTES: usize = 64 << 10;
@@ -42,7 +43,7 @@ impl Queue {
     /// # Errors
     /// No thread is to be had.
     pub(super) fn start(name: &'static str, output: impl Output) -> io::Result<Queue> {
-        let (items, incoming) = bounded(QUEUE_LINES_MAX);
+        let (items, incoming) = bounded(LOG_QUEUE_LINES_MAX);
         let lost = Arc::new(AtomicU64::new(0));
         let writer = Writer { name, output, incoming, lost: lost.clone(), lines: Vec::new(), failing: false };
         thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(move || writer.run())?;
@@ -203,7 +204,7 @@ pub(super) mod tests {
     fn lines_are_written_in_order() {
         let output = Collected::default();
         let queue = Queue::start("test", output.clone()).unwrap();
-        let lines: Vec<String> = (0..300).map(|n| n.to_string()).collect();
+        let lines: Vec<String> = (0..200).map(|n| n.to_string()).collect();
         lines.iter().for_each(|line| push(&queue, line));
         queue.wait_until_written();
         assert_eq!(output.text().lines().collect::<Vec<_>>(), lines);
@@ -216,13 +217,13 @@ pub(super) mod tests {
         let queue = Queue::start("test", output.clone()).unwrap();
         push(&queue, "first");
         output.wait_until(|state| state.begun == 1);
-        (0..QUEUE_LINES_MAX).for_each(|_| push(&queue, "kept"));
+        (0..LOG_QUEUE_LINES_MAX).for_each(|_| push(&queue, "kept"));
         (0..7).for_each(|_| push(&queue, "dropped"));
         assert!(queue.ask_flush(Instant::now() + Duration::from_millis(1)).is_none());
         output.change(|state| state.stuck = false);
         queue.wait_until_written();
         let text = output.text();
-        assert_eq!(text.matches("kept").count(), QUEUE_LINES_MAX);
+        assert_eq!(text.matches("kept").count(), LOG_QUEUE_LINES_MAX);
         assert!(!text.contains("dropped"));
         assert!(text.ends_with("7 lines could not be written to the test\n"), "{text}");
     }

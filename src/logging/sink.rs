@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::mem;
 use std::sync::Arc;
 
-use super::LINE_BYTES_MAX;
 use super::queue::Queue;
+use crate::limits::LOG_LINE_BYTES_MAX;
 
 /// Where simplelog writes to.
 pub(super) struct LineSink {
@@ -30,7 +30,7 @@ impl LineSink {
 impl Write for LineSink {
     /// Takes a piece of a line; a line feed at its end, which only simplelog itself writes, ends the line.
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        let room = LINE_BYTES_MAX.saturating_sub(self.line.len());
+        let room = LOG_LINE_BYTES_MAX.saturating_sub(self.line.len());
         self.line.extend_from_slice(&piece[..piece.len().min(room)]);
         if piece.ends_with(b"\n") {
             if self.line.last() != Some(&b'\n') {
@@ -71,10 +71,10 @@ mod tests {
         let output = Collected::default();
         let queue = Queue::start("test", output.clone()).unwrap();
         let mut sink = LineSink::new(vec![queue.clone()]);
-        sink.write_all(&[b'x'; LINE_BYTES_MAX + 10]).unwrap();
+        sink.write_all(&[b'x'; LOG_LINE_BYTES_MAX + 10]).unwrap();
         sink.write_all(b"\n").unwrap();
         queue.wait_until_written();
-        assert_eq!(output.text().len(), LINE_BYTES_MAX);
+        assert_eq!(output.text().len(), LOG_LINE_BYTES_MAX);
         assert!(output.text().ends_with("x\n"));
     }
 }
