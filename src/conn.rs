@@ -3,6 +3,8 @@
 
 pub mod http;
 pub mod outgoing;
+pub mod tcp;
+pub mod websocket;
 
 /// How a connection has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

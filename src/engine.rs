@@ -38,7 +38,7 @@ pub struct Engine {
 impl Engine {
     /// An engine with no connection.
     pub fn new(limits: Limits, settings: Settings, random: Random) -> Engine {
-        let scratch = vec![0; limits.head_read_bytes.max(limits.head_read_tight_bytes)].into_boxed_slice();
+        let scratch = vec![0; limits.scratch_bytes()].into_boxed_slice();
         Engine {
             slots: Slots::default(),
             state: State::new(limits, settings, random),
@@ -96,7 +96,7 @@ impl Engine {
         if self.slots.http_len() >= self.state.limits.connections_max {
             self.shed();
         }
-        let id = self.slots.reserve();
+        let id = self.state.identities.reserve();
         let http = Http::new(id, port, &mut self.state);
         self.slots.fill(id, Conn::Http(http));
         self.state.metrics.http_connections += 1;
@@ -147,9 +147,21 @@ impl Engine {
         self.settle();
     }
 
+    /// Writing to the socket failed, with a Linux error number. What the other side sent before may yet be read.
+    pub fn send_failed(&mut self, id: ConnId, errno: Errno) {
+        self.with(id, |conn, state, _| conn.send_failed(state, errno));
+        self.settle();
+    }
+
+    /// What became of [`Effect::Connect`].
+    pub fn connected(&mut self, id: ConnId, outcome: Result<(), Errno>) {
+        self.with(id, |conn, state, _| conn.connected(state, outcome));
+        self.settle();
+    }
+
     /// What is to be written next.
     pub fn outgoing(&self, id: ConnId) -> Outgoing<'_> {
-        self.slots.get(id).map_or(Outgoing::Nothing, Conn::outgoing)
+        self.slots.get(id).map_or(Outgoing::Nothing, |conn| conn.outgoing(&self.state))
     }
 
     /// The kernel took `n` bytes of what [`outgoing`](Engine::outgoing) showed.
@@ -233,6 +245,7 @@ impl Engine {
 
     /// Bookkeeping after a connection was touched: has it ended, when does it want to be reminded?
     fn after(&mut self, id: ConnId) {
+        self.upgrade(id);
         let Some(conn) = self.slots.get_mut(id) else { return };
         if let Some(end) = conn.end() {
             self.close(id, end.abort);
@@ -244,24 +257,45 @@ impl Engine {
         }
     }
 
+    /// An HTTP connection whose `/io` request was granted goes on as a WebSocket, in the same slot, with what came
+    /// behind the request.
+    fn upgrade(&mut self, id: ConnId) {
+        let Some(conn) = self.slots.get_mut(id) else { return };
+        let Some((websocket, input)) = conn.upgraded(id, &mut self.state) else { return };
+        self.slots.replace(id, websocket);
+        for piece in input.chunks(self.scratch.len()) {
+            self.scratch[..piece.len()].copy_from_slice(piece);
+            if let Some(conn) = self.slots.get_mut(id) {
+                conn.received(&mut self.state, &mut self.scratch, piece.len());
+            }
+        }
+    }
+
     fn close(&mut self, id: ConnId, abort: bool) {
         let Some(mut conn) = self.slots.remove(id) else { return };
         conn.release(&mut self.state);
         self.state.turns.forget(id);
         self.state.buffers.forget(id);
+        self.state.identities.free(id);
         self.state.effects.push_back(Effect::Close { id, abort });
     }
 
     /// Delivers notes until none is left; then, once, tells those who wait for memory that there is some.
     fn settle(&mut self) {
         self.deliver();
-        self.state.buffers.wake(&mut self.state.notes);
+        self.state.wake();
         self.deliver();
         while self.state.input_bytes > self.state.limits.input_bytes_max && self.shed() {}
     }
 
     fn deliver(&mut self) {
-        while let Some((to, note)) = self.state.notes.take() {
+        loop {
+            while let Some((id, birth)) = self.state.births.take() {
+                let conn = Conn::born(id, birth, &mut self.state);
+                self.slots.fill(id, conn);
+                self.after(id);
+            }
+            let Some((to, note)) = self.state.notes.take() else { return };
             self.with(to, |conn, state, _| conn.noted(state, note));
         }
     }

@@ -23,6 +23,14 @@ pub struct Limits {
     pub bulk_floor_bytes: usize,
     /// Bytes that wait to go to `/io` clients before their peers are no longer read (PROTOCOL §6.3).
     pub channel_out_bytes_max: usize,
+    /// Bytes that one `/io` connection gathers for its client before its peers are no longer read.
+    pub channel_gather_bytes_max: usize,
+    /// Bytes of replies and events that may wait for a client before its requests are no longer read.
+    pub channel_reply_bytes_max: usize,
+    /// Bytes read from an `/io` connection at a time.
+    pub channel_read_bytes: usize,
+    /// TCP connects under way at a time; further ones wait, and their time runs.
+    pub connects_max: usize,
     /// Bytes that one connection moves each way before others get their turn.
     pub turn_bytes_max: usize,
     /// Bytes read at a time while a request head is awaited.
@@ -70,7 +78,11 @@ impl Default for Limits {
             body_buffers_max: 3,
             bulk_bytes_max: 64 << 20,
             bulk_floor_bytes: 2 << 20,
-            channel_out_bytes_max: 8 << 20,
+            channel_out_bytes_max: 6 << 20,
+            channel_gather_bytes_max: 512 << 10,
+            channel_reply_bytes_max: 256 << 10,
+            channel_read_bytes: 256 << 10,
+            connects_max: 1024,
             turn_bytes_max: 512 << 10,
             head_read_bytes: 64 << 10,
             head_read_tight_bytes: 2 << 10,
@@ -98,13 +110,18 @@ impl Limits {
         crate::service::collect::SMALL_BYTES_MAX
     }
 
+    /// The block that incoming bytes are read into where they have no better place.
+    pub fn scratch_bytes(&self) -> usize {
+        self.head_read_bytes.max(self.head_read_tight_bytes).max(self.channel_read_bytes)
+    }
+
     /// The most that all classes of buffered bytes add up to.
     pub fn buffered_bytes_max(&self) -> usize {
         self.buffers_max * BUFFER_BYTES
             + self.bulk_bytes_max
             + self.bulk_floor_bytes
             + self.channel_out_bytes_max
-            + self.head_read_bytes
+            + self.scratch_bytes()
             + self.input_bytes_max
             + self.connections_max * self.small_body_bytes()
     }

@@ -1,5 +1,6 @@
 //! The only place that knows mio and the clock: one poll thread that owns every socket, and what wakes it.
 
+mod connect;
 pub mod event_loop;
 mod listeners;
 pub mod parent;

@@ -12,6 +12,7 @@ pub mod control;
 pub mod files;
 pub mod hash_body;
 pub mod interfaces;
+pub mod io;
 pub mod key;
 pub mod lease;
 pub mod paths;
@@ -37,6 +38,7 @@ use jstorrent_io_proto::error::{Code, Refusal};
 use jstorrent_io_proto::query::Query;
 use jstorrent_io_proto::request::{BodyFraming, Head};
 use jstorrent_io_proto::route::{Endpoint, Match};
+use jstorrent_io_proto::upgrade;
 
 /// Whom a task works for, and with what.
 #[derive(Debug)]
@@ -282,6 +284,11 @@ pub fn begin(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
         Endpoint::OpsList => paths::list(cx, call),
         Endpoint::HashBodySha1 | Endpoint::HashBodySha256 => hash_body::begin(cx, call),
         Endpoint::Stream => stream::begin(cx, call),
+        // What was in order has become a WebSocket before this.
+        Endpoint::Io => match upgrade::check(call.head) {
+            Err(refusal) => Err(refusal),
+            Ok(_) => Err(Code::Internal.into()),
+        },
         _ => Err(Refusal::new(Code::NotImplemented)),
     }
 }

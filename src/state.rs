@@ -2,9 +2,14 @@
 //! no connection: it only names them.
 
 pub mod availability;
+pub mod births;
 pub mod buffers;
+pub mod chain;
+pub mod channels;
+pub mod connects;
 pub mod effects;
 pub mod files;
+pub mod identities;
 pub mod metrics;
 pub mod names;
 pub mod notes;
@@ -13,6 +18,8 @@ pub mod ranges;
 pub mod rereads;
 pub mod roots;
 pub mod sessions;
+pub mod shelf;
+pub mod sockets;
 pub mod spaces;
 pub mod timers;
 pub mod turns;
@@ -22,6 +29,7 @@ use crate::job::{Ask, Job, Lane, Stage};
 use crate::limits::Limits;
 use crate::time::Time;
 use effects::Effect;
+use jstorrent_io_proto::message::ServerMessage;
 use std::collections::VecDeque;
 
 /// What the command line and the environment settle for the life of the daemon.
@@ -47,6 +55,13 @@ pub struct Settings {
     pub epoch_ms: u64,
 }
 
+impl Settings {
+    /// Whether it is one of the daemon's own two ports.
+    pub fn is_own_port(&self, port: u16) -> bool {
+        port == self.port || port == self.stream_port
+    }
+}
+
 /// Everything that connections share.
 #[derive(Debug)]
 pub struct State {
@@ -64,6 +79,18 @@ pub struct State {
     pub spaces: spaces::Spaces,
     /// Pooled memory.
     pub buffers: buffers::Buffers,
+    /// Which connection has which slot.
+    pub identities: identities::Identities,
+    /// Connections that are to be made.
+    pub births: births::Births,
+    /// `/io` connections.
+    pub channels: channels::Channels,
+    /// TCP sockets of theirs.
+    pub sockets: sockets::Sockets,
+    /// TCP connects under way.
+    pub connects: connects::Connects,
+    /// `/io` connections that are not read until bytes towards peers have gone.
+    pub unread_channels: Vec<ConnId>,
     /// Open files.
     pub files: files::Files,
     /// Sessions and tickets.
@@ -103,6 +130,12 @@ impl State {
         State {
             now: Time::default(),
             buffers: buffers::Buffers::new(&limits),
+            identities: identities::Identities::default(),
+            births: births::Births::default(),
+            channels: channels::Channels::new(&limits),
+            sockets: sockets::Sockets::new(&limits),
+            connects: connects::Connects::new(&limits),
+            unread_channels: Vec::new(),
             limits,
             settings,
             roots: roots::Roots::default(),
@@ -148,6 +181,31 @@ impl State {
             stage: Stage::Ask(ask),
         })));
         id
+    }
+
+    /// Sends a client a message on its `/io` connection, if that is still there.
+    pub fn tell(&mut self, channel: ConnId, request_id: u32, message: &ServerMessage<'_>) {
+        if self.channels.get(channel).is_some() {
+            self.channels.push(channel, request_id, message);
+            self.turns.want(channel);
+        }
+    }
+
+    /// Whether as much waits for peers as may: then `/io` connections are not read.
+    pub fn peers_are_full(&self) -> bool {
+        self.sockets.is_full(self.limits.bulk_bytes_max.saturating_sub(self.buffers.bulk_reserved_bytes()))
+    }
+
+    /// At the end of a step: whoever waits for something shared that is free now is told to try.
+    pub fn wake(&mut self) {
+        self.buffers.wake(&mut self.notes);
+        self.channels.wake(&mut self.notes);
+        self.connects.wake(&mut self.notes);
+        if !self.unread_channels.is_empty() && !self.peers_are_full() {
+            for channel in self.unread_channels.drain(..) {
+                self.notes.send(channel, notes::Note::ReadOn);
+            }
+        }
     }
 
     /// When the daemon has been idle for too long (PROTOCOL §1); never, while something is under way.

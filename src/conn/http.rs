@@ -18,6 +18,7 @@ use crate::state::State;
 use crate::state::effects::Effect;
 use crate::state::notes::Note;
 use crate::time::Time;
+pub use begin::Upgrade;
 use intake::BodyReader;
 use jstorrent_io_proto::error::Refusal;
 use jstorrent_io_proto::limits::{FIRST_REQUEST_WAIT_MS_MAX, KEEP_ALIVE_IDLE_MS_MAX};
@@ -46,6 +47,8 @@ pub struct Http {
     /// The peer has ended its side.
     peer_ended: bool,
     deadline: Time,
+    /// It is to go on as a WebSocket.
+    upgrade: Option<Upgrade>,
     end: Option<End>,
 }
 
@@ -121,6 +124,7 @@ impl Http {
             reads_into_buffer: false,
             peer_ended: false,
             deadline: state.now.plus_ms(FIRST_REQUEST_WAIT_MS_MAX),
+            upgrade: None,
             end: None,
         }
     }
@@ -206,6 +210,9 @@ impl Http {
         loop {
             if self.end.is_some() {
                 return bytes.len();
+            }
+            if self.upgrade.is_some() {
+                return consumed;
             }
             let rest = &bytes[consumed..];
             let before = (consumed, self.phase.step());
@@ -308,6 +315,7 @@ impl Http {
             Note::Exit => self.begin_exit(),
             // For `/io` connections.
             Note::RangeRequest(_) | Note::RangeCancel(_) => state.metrics.stale += 1,
+            Note::ReadOn | Note::Close | Note::Overrun | Note::Queued | Note::RootsChanged => {}
         }
         self.after(state);
     }

@@ -3,9 +3,13 @@
 use crate::conn::End;
 use crate::conn::http::Http;
 use crate::conn::outgoing::Outgoing;
-use crate::ids::JobId;
+use crate::conn::tcp::Tcp;
+use crate::conn::websocket::WebSocket;
+use crate::ids::{ConnId, JobId};
 use crate::job::Done;
+use crate::service::salvage;
 use crate::state::State;
+use crate::state::births::Birth;
 use crate::state::notes::Note;
 use crate::time::Time;
 use jstorrent_io_proto::errno::Errno;
@@ -15,17 +19,23 @@ use jstorrent_io_proto::errno::Errno;
 pub enum Conn {
     /// A client that speaks HTTP.
     Http(Http),
+    /// A client on `/io`.
+    WebSocket(Box<WebSocket>),
+    /// A TCP socket of a client's.
+    Tcp(Box<Tcp>),
 }
 
 impl Conn {
     pub(super) fn is_client(&self) -> bool {
-        matches!(self, Conn::Http(_))
+        matches!(self, Conn::Http(_) | Conn::WebSocket(_))
     }
 
     /// Since when it is there, where it has never shown the token.
     pub(super) fn stranger_since(&self) -> Option<Time> {
         match self {
             Conn::Http(http) => http.stranger_since(),
+            Conn::WebSocket(ws) => ws.stranger_since(),
+            Conn::Tcp(_) => None,
         }
     }
 
@@ -33,84 +43,143 @@ impl Conn {
     pub(super) fn is_unfinished(&self) -> bool {
         match self {
             Conn::Http(http) => http.is_unfinished(),
+            Conn::WebSocket(_) | Conn::Tcp(_) => false,
         }
     }
 
     pub(super) fn deadline(&self) -> Time {
         match self {
             Conn::Http(http) => http.deadline(),
+            Conn::WebSocket(ws) => ws.deadline(),
+            Conn::Tcp(tcp) => tcp.deadline(),
         }
     }
 
     pub(super) fn expired(&mut self, state: &mut State) {
         match self {
             Conn::Http(http) => http.expired(state),
+            Conn::WebSocket(ws) => ws.expired(state),
+            Conn::Tcp(tcp) => tcp.expired(state),
         }
     }
 
-    pub(super) fn place<'a>(&'a mut self, state: &mut State, scratch: &'a mut [u8]) -> Option<&'a mut [u8]> {
+    pub(super) fn place<'a>(
+        &'a mut self,
+        state: &'a mut State,
+        scratch: &'a mut [u8],
+    ) -> Option<&'a mut [u8]> {
         match self {
             Conn::Http(http) => http.place(state, scratch),
+            Conn::WebSocket(ws) => ws.place(state, scratch),
+            Conn::Tcp(tcp) => tcp.place(state, scratch),
         }
     }
 
-    pub(super) fn received(&mut self, state: &mut State, scratch: &[u8], n: usize) {
+    pub(super) fn received(&mut self, state: &mut State, scratch: &mut [u8], n: usize) {
         match self {
             Conn::Http(http) => http.received(state, scratch, n),
+            Conn::WebSocket(ws) => ws.received(state, &mut scratch[..n]),
+            Conn::Tcp(tcp) => tcp.received(state, scratch, n),
         }
     }
 
     pub(super) fn drained(&mut self, state: &mut State) {
         match self {
             Conn::Http(http) => http.drained(state),
+            Conn::WebSocket(_) => {}
+            Conn::Tcp(tcp) => tcp.drained(state),
         }
     }
 
     pub(super) fn ended(&mut self, state: &mut State) {
         match self {
             Conn::Http(http) => http.ended(state),
+            Conn::WebSocket(ws) => ws.ended(state),
+            Conn::Tcp(tcp) => tcp.ended(state),
         }
     }
 
     pub(super) fn hung_up(&mut self, state: &mut State) {
         match self {
             Conn::Http(http) => http.hung_up(state),
+            Conn::WebSocket(_) | Conn::Tcp(_) => {}
         }
     }
 
-    pub(super) fn failed(&mut self, state: &mut State, _errno: Errno) {
+    pub(super) fn failed(&mut self, state: &mut State, errno: Errno) {
         match self {
             Conn::Http(http) => http.failed(state),
+            Conn::WebSocket(ws) => ws.failed(errno),
+            Conn::Tcp(tcp) => tcp.failed(state, errno),
         }
     }
 
-    pub(super) fn outgoing(&self) -> Outgoing<'_> {
+    /// Writing failed; there may yet be something to read.
+    pub(super) fn send_failed(&mut self, state: &mut State, errno: Errno) {
+        match self {
+            Conn::Tcp(tcp) => tcp.send_failed(state, errno),
+            Conn::Http(_) | Conn::WebSocket(_) => self.failed(state, errno),
+        }
+    }
+
+    /// The system's word on a connect.
+    pub(super) fn connected(&mut self, state: &mut State, outcome: Result<(), Errno>) {
+        if let Conn::Tcp(tcp) = self {
+            tcp.connected(state, outcome);
+        }
+    }
+
+    /// What it goes on as, where it is an HTTP connection that became a WebSocket, and what came behind the request.
+    pub(super) fn upgraded(&mut self, id: ConnId, state: &mut State) -> Option<(Conn, Vec<u8>)> {
+        let Conn::Http(http) = self else { return None };
+        let (upgrade, input) = http.take_upgrade()?;
+        http.release(state);
+        let websocket = WebSocket::new(id, &upgrade.answer, upgrade.authenticated, upgrade.session, state);
+        Some((Conn::WebSocket(Box::new(websocket)), input))
+    }
+
+    /// Makes a connection that was asked for.
+    pub(super) fn born(id: ConnId, birth: Birth, state: &mut State) -> Conn {
+        match birth {
+            Birth::Connect(plan) => Conn::Tcp(Box::new(Tcp::connect(id, plan, state))),
+        }
+    }
+
+    pub(super) fn outgoing<'a>(&'a self, state: &'a State) -> Outgoing<'a> {
         match self {
             Conn::Http(http) => http.outgoing(),
+            Conn::WebSocket(ws) => ws.outgoing(state),
+            Conn::Tcp(tcp) => tcp.outgoing(state),
         }
     }
 
     pub(super) fn sent(&mut self, state: &mut State, n: usize) {
         match self {
             Conn::Http(http) => http.sent(state, n),
+            Conn::WebSocket(ws) => ws.sent(state, n),
+            Conn::Tcp(tcp) => tcp.sent(state, n),
         }
     }
 
     pub(super) fn start_transfer(&mut self, state: &mut State) {
         match self {
             Conn::Http(http) => http.start_transfer(state),
+            Conn::WebSocket(_) | Conn::Tcp(_) => {}
         }
     }
 
     pub(super) fn completed(&mut self, state: &mut State, job: JobId, done: Done) {
         match self {
             Conn::Http(http) => http.completed(state, job, done),
+            Conn::WebSocket(_) | Conn::Tcp(_) => salvage::salvage(state, done),
         }
     }
 
     pub(super) fn noted(&mut self, state: &mut State, note: Note) {
         match self {
             Conn::Http(http) => http.noted(state, note),
+            Conn::WebSocket(ws) => ws.noted(state, note),
+            Conn::Tcp(tcp) => tcp.noted(state, note),
         }
     }
 
@@ -118,6 +187,8 @@ impl Conn {
     pub(super) fn end(&self) -> Option<End> {
         match self {
             Conn::Http(http) => http.end(),
+            Conn::WebSocket(ws) => ws.end(),
+            Conn::Tcp(tcp) => tcp.end(),
         }
     }
 
@@ -125,6 +196,8 @@ impl Conn {
     pub(super) fn release(&mut self, state: &mut State) {
         match self {
             Conn::Http(http) => http.release(state),
+            Conn::WebSocket(ws) => ws.release(state),
+            Conn::Tcp(tcp) => tcp.release(state),
         }
     }
 }

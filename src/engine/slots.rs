@@ -15,29 +15,27 @@ struct Slot {
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     slots: Vec<Slot>,
-    vacant: Vec<u32>,
     http: usize,
     live: usize,
 }
 
 impl Slots {
-    /// A place for a connection that is about to be made; [`fill`](Slots::fill) follows.
-    pub(super) fn reserve(&mut self) -> ConnId {
-        let slot = self.vacant.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { serial: 0, conn: None, reminded: Time::NEVER });
-            (self.slots.len() - 1) as u32
-        });
-        let place = &mut self.slots[slot as usize];
-        place.serial = place.serial.wrapping_add(1);
-        ConnId { slot, serial: place.serial }
-    }
-
+    /// Puts a connection in the place that was reserved for it.
     pub(super) fn fill(&mut self, id: ConnId, conn: Conn) {
         self.http += usize::from(conn.is_client());
         self.live += 1;
-        let place = &mut self.slots[id.slot as usize];
-        place.conn = Some(conn);
-        place.reminded = Time::NEVER;
+        let slot = id.slot as usize;
+        if slot >= self.slots.len() {
+            self.slots.resize_with(slot + 1, || Slot { serial: 0, conn: None, reminded: Time::NEVER });
+        }
+        self.slots[slot] = Slot { serial: id.serial, conn: Some(conn), reminded: Time::NEVER };
+    }
+
+    /// A connection goes on as one of another kind.
+    pub(super) fn replace(&mut self, id: ConnId, conn: Conn) {
+        if let Some(place) = self.get_mut(id) {
+            *place = conn;
+        }
     }
 
     pub(super) fn get(&self, id: ConnId) -> Option<&Conn> {
@@ -53,7 +51,6 @@ impl Slots {
         let conn = slot.conn.take()?;
         self.http -= usize::from(conn.is_client());
         self.live -= 1;
-        self.vacant.push(id.slot);
         Some(conn)
     }
 

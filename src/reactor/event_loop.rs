@@ -1,10 +1,12 @@
 //! The poll thread: waits for events, feeds the engine, carries its effects, gives each connection its turn.
 
+use super::connect;
 use super::listeners::{self, Listeners};
 use super::parent::ParentWatch;
 use super::signals::Signals;
 use super::sources::{Sources, own_token};
 use super::stdin::StdinWatch;
+use super::stream::Stream;
 use super::turn::{self, Budget, Ready};
 use crate::engine::Engine;
 use crate::ids::ConnId;
@@ -13,11 +15,12 @@ use crate::state::effects::Effect;
 use crate::time::Time;
 use crate::workers::Workers;
 use crate::workers::disk::Disk;
+use jstorrent_io_proto::errno::Errno;
 use jstorrent_io_proto::route::PortKind;
 use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
 use std::io;
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -153,6 +156,13 @@ impl<D: Disk> Reactor<D> {
 
     fn source_event(&mut self, token: Token, event: &Event) {
         let Some((id, source)) = self.sources.find(token) else { return };
+        if source.connecting
+            && let Some(outcome) = connect::outcome(&source.stream.0)
+        {
+            source.connecting = false;
+            self.engine.connected(id, outcome);
+        }
+        let Some((id, source)) = self.sources.find(token) else { return };
         let broken = event.is_error();
         source.ready.readable |= event.is_readable() || event.is_read_closed() || broken;
         source.ready.writable |= event.is_writable() || event.is_write_closed() || broken;
@@ -190,6 +200,7 @@ impl<D: Disk> Reactor<D> {
                     self.sources.close(self.poll.registry(), id, abort);
                     self.listeners.may_try_again();
                 }
+                Effect::Connect { id, to, from, no_delay } => self.connect(id, to, from, no_delay),
                 Effect::ShutdownWrite(id) => {
                     if let Some(source) = self.sources.get_mut(id) {
                         // Failure means that the peer has gone: the read will tell.
@@ -199,6 +210,18 @@ impl<D: Disk> Reactor<D> {
                 Effect::SmallSendBuffer(id) => self.small_send_buffer(id),
                 Effect::StopListening => self.listeners.close(self.poll.registry()),
             }
+        }
+    }
+
+    fn connect(&mut self, id: ConnId, to: SocketAddr, from: Option<IpAddr>, no_delay: bool) {
+        let shed = || self.workers.shed(1);
+        let begun =
+            connect::begin(&self.engine.state.settings, to, from, no_delay, shed).and_then(|stream| {
+                let added = self.sources.add_connecting(self.poll.registry(), id, Stream(stream));
+                added.map_err(|error| Errno::from_io(&error))
+            });
+        if let Err(errno) = begun {
+            self.engine.connected(id, Err(errno));
         }
     }
 

@@ -111,7 +111,7 @@ fn admit(registry: &Registry, engine: &mut Engine, sources: &mut Sources, kind: 
 }
 
 /// The process, or the system, is out of descriptors or memory.
-fn is_shortage(error: &io::Error) -> bool {
+pub(super) fn is_shortage(error: &io::Error) -> bool {
     #[cfg(unix)]
     {
         use rustix::io::Errno;

@@ -30,6 +30,8 @@ pub(super) struct Source {
     id: ConnId,
     pub(super) stream: Arc<Stream>,
     pub(super) ready: Ready,
+    /// Not connected yet: its first event tells the outcome.
+    pub(super) connecting: bool,
 }
 
 /// All sockets of connections.
@@ -40,13 +42,33 @@ pub(super) struct Sources {
 
 impl Sources {
     /// Adds a connected socket under its connection's identity.
-    pub(super) fn add(&mut self, registry: &Registry, id: ConnId, mut stream: Stream) -> io::Result<()> {
+    pub(super) fn add(&mut self, registry: &Registry, id: ConnId, stream: Stream) -> io::Result<()> {
+        self.register(registry, id, stream, false)
+    }
+
+    /// Adds a socket that is about to be connected.
+    pub(super) fn add_connecting(
+        &mut self,
+        registry: &Registry,
+        id: ConnId,
+        stream: Stream,
+    ) -> io::Result<()> {
+        self.register(registry, id, stream, true)
+    }
+
+    fn register(
+        &mut self,
+        registry: &Registry,
+        id: ConnId,
+        mut stream: Stream,
+        connecting: bool,
+    ) -> io::Result<()> {
         registry.register(&mut stream.0, token_of(id), Interest::READABLE | Interest::WRITABLE)?;
         let slot = id.slot as usize;
         if slot >= self.slots.len() {
             self.slots.resize_with(slot + 1, || None);
         }
-        self.slots[slot] = Some(Source { id, stream: Arc::new(stream), ready: Ready::default() });
+        self.slots[slot] = Some(Source { id, stream: Arc::new(stream), ready: Ready::default(), connecting });
         Ok(())
     }
 

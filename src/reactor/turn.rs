@@ -88,7 +88,7 @@ fn write(engine: &mut Engine, id: ConnId, socket: &impl Socket, ready: &mut Read
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
                 ready.writable = false;
-                return engine.failed(id, Errno::from_io(&error));
+                return engine.send_failed(id, Errno::from_io(&error));
             }
         }
     }

@@ -6,6 +6,7 @@ use super::{Cx, Step, Task};
 use crate::ids::ConnId;
 use crate::job::{Ask, Lane};
 use crate::state::State;
+use crate::state::notes::Note;
 use jstorrent_io_proto::error::{Code, Refusal};
 use jstorrent_io_proto::limits::RPC_INFO_BYTES_MAX;
 use jstorrent_io_proto::rpc_info::{self, Profile, RpcInfoError};
@@ -26,6 +27,11 @@ pub fn apply(state: &mut State, content: Result<Vec<u8>, String>) -> Result<(), 
 pub fn replace(state: &mut State, profile: Profile) {
     let count = profile.roots.len();
     let changed = state.roots.replace(profile);
+    if changed {
+        for (channel, _) in state.channels.iter() {
+            state.notes.send(channel, Note::RootsChanged);
+        }
+    }
     log::info!("{count} download roots{}", if changed { ", changed" } else { "" });
 }
 

@@ -3,6 +3,7 @@
 
 use crate::ids::ConnId;
 use crate::job::Job;
+use std::net::{IpAddr, SocketAddr};
 
 /// Something only the outside can do.
 #[derive(Debug)]
@@ -15,6 +16,17 @@ pub enum Effect {
         id: ConnId,
         /// By RST.
         abort: bool,
+    },
+    /// Begin to connect a TCP socket; `Engine::connected` tells the outcome.
+    Connect {
+        /// Whose it will be.
+        id: ConnId,
+        /// Where to.
+        to: SocketAddr,
+        /// From which address, where that matters.
+        from: Option<IpAddr>,
+        /// `TCP_NODELAY`.
+        no_delay: bool,
     },
     /// Send FIN: nothing more will be written.
     ShutdownWrite(ConnId),

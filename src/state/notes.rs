@@ -19,6 +19,16 @@ pub enum Note {
     RangeRequest(RangeId),
     /// To an `/io` connection: what was asked for is no longer needed (RANGE_CANCEL).
     RangeCancel(RangeId),
+    /// There is room for what you would read: go on. A wake is not a grant.
+    ReadOn,
+    /// The client closed you: deliver what it sent, then end.
+    Close,
+    /// The client sent you more than it was granted: end with ENOBUFS.
+    Overrun,
+    /// Bytes wait for your peer, where none did before.
+    Queued,
+    /// What clients are told of the roots changed.
+    RootsChanged,
     /// The daemon ends: finish what is in flight, then close.
     Exit,
 }

@@ -7,7 +7,8 @@ use std::collections::VecDeque;
 #[derive(Debug, Default)]
 pub struct Turns {
     line: VecDeque<ConnId>,
-    standing: Vec<bool>,
+    /// Who of each slot stands in line.
+    standing: Vec<Option<ConnId>>,
 }
 
 impl Turns {
@@ -15,25 +16,28 @@ impl Turns {
     pub fn want(&mut self, id: ConnId) {
         let slot = id.slot as usize;
         if slot >= self.standing.len() {
-            self.standing.resize(slot + 1, false);
+            self.standing.resize(slot + 1, None);
         }
-        if !std::mem::replace(&mut self.standing[slot], true) {
+        // The place of a former tenant of the slot, should it have one, is void.
+        if self.standing[slot].replace(id) != Some(id) {
             self.line.push_back(id);
         }
     }
 
     /// Takes the first.
     pub fn take(&mut self) -> Option<ConnId> {
-        let id = self.line.pop_front()?;
-        self.standing[id.slot as usize] = false;
-        Some(id)
+        loop {
+            let id = self.line.pop_front()?;
+            if self.standing[id.slot as usize].take_if(|standing| *standing == id).is_some() {
+                return Some(id);
+            }
+        }
     }
 
-    /// A slot changes its tenant: the old one's place in line is void.
+    /// Someone has gone: the place in line is void.
     pub fn forget(&mut self, id: ConnId) {
-        if self.standing.get(id.slot as usize).copied().unwrap_or(false) {
-            self.line.retain(|other| other.slot != id.slot);
-            self.standing[id.slot as usize] = false;
+        if let Some(standing) = self.standing.get_mut(id.slot as usize) {
+            standing.take_if(|standing| *standing == id);
         }
     }
 

@@ -10,6 +10,7 @@ mod admission;
 mod command_line;
 mod descriptors;
 mod frozen;
+mod io;
 mod lifecycle;
 mod logs;
 mod orphaned_writes;

@@ -17,6 +17,7 @@ use jstorrent_io_daemon::state::effects::Effect;
 use jstorrent_io_daemon::state::random::Random;
 use jstorrent_io_daemon::time::Time;
 use jstorrent_io_daemon::workers::disk::RealDisk;
+use jstorrent_io_proto::errno::Errno;
 use jstorrent_io_proto::route::PortKind;
 use jstorrent_io_proto::rpc_info::{Profile, RootInfo};
 use jstorrent_io_proto::token::Token;
@@ -208,7 +209,7 @@ impl Bench {
 
     /// The connection is reset by the client.
     pub(crate) fn reset(&mut self, id: ConnId) {
-        self.engine.failed(id, jstorrent_io_proto::errno::Errno::ECONNRESET);
+        self.engine.failed(id, Errno::ECONNRESET);
         self.run();
     }
 
@@ -309,6 +310,8 @@ impl Bench {
                 self.clients.get_mut(&id).unwrap().closed = Some(abort);
             }
             Effect::ShutdownWrite(id) => self.clients.get_mut(&id).unwrap().fin = true,
+            // There is no network here.
+            Effect::Connect { id, .. } => self.engine.connected(id, Err(Errno::ENETUNREACH)),
             Effect::SmallSendBuffer(_) | Effect::StopListening => {}
         }
     }

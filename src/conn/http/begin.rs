@@ -3,15 +3,34 @@
 use super::intake::BodyReader;
 use super::respond::{self, Respond};
 use super::{About, Http, Phase, Request};
+use crate::ids::SessionId;
 use crate::service::{self, Call, Cx, Task, session};
 use crate::state::State;
 use jstorrent_io_proto::admission::{Admitted, Gate, admit};
 use jstorrent_io_proto::error::Refusal;
 use jstorrent_io_proto::request::{BodyFraming, Head, HeadEnd, find_head_end, parse_head};
 use jstorrent_io_proto::response::write_preflight;
-use jstorrent_io_proto::route::{self, PortKind};
+use jstorrent_io_proto::route::{self, Endpoint, PortKind};
+use jstorrent_io_proto::upgrade;
+
+/// An `/io` request that was granted: the connection goes on as a WebSocket.
+#[derive(Debug)]
+pub struct Upgrade {
+    /// The 101 answer.
+    pub answer: Vec<u8>,
+    /// The token was shown with it.
+    pub authenticated: bool,
+    /// The session that was named with the token.
+    pub session: Option<SessionId>,
+}
 
 impl Http {
+    /// What it is to go on as, with the bytes that came behind the request.
+    pub fn take_upgrade(&mut self) -> Option<(Upgrade, Vec<u8>)> {
+        let upgrade = self.upgrade.take()?;
+        Some((upgrade, std::mem::take(&mut self.input)))
+    }
+
     /// Looks for a head in what is there; returns how many bytes it took.
     pub(super) fn consume_head(&mut self, state: &mut State, bytes: &[u8]) -> usize {
         if bytes.is_empty() || self.out.in_flight() {
@@ -41,6 +60,12 @@ impl Http {
     fn begin_request(&mut self, state: &mut State, head: &Head<'_>) {
         state.metrics.http_requests += 1;
         state.metrics.http_in_flight += 1;
+        if let Some(upgrade) = self.try_upgrade(state, head) {
+            state.metrics.http_in_flight -= 1;
+            state.last_used = state.now;
+            self.upgrade = Some(upgrade);
+            return;
+        }
         let mut request = self.admit_and_begin(state, head);
         request.respond.counted = true;
         request.decide_on_body(state, head);
@@ -50,6 +75,24 @@ impl Http {
         }
         self.phase = Phase::Request(Box::new(request));
         self.progress(state);
+    }
+
+    /// Whether this is a request for `/io` that is granted; one that is not goes the way of all refusals.
+    fn try_upgrade(&mut self, state: &mut State, head: &Head<'_>) -> Option<Upgrade> {
+        if !head.has_token("upgrade", "websocket") {
+            return None;
+        }
+        let admitted = admit(head, &self.gate(state)).ok().filter(|admitted| !admitted.is_preflight())?;
+        let found = route::find(head.method, head.path, self.port).ok()?;
+        if found.endpoint() != Endpoint::Io {
+            return None;
+        }
+        let handshake = upgrade::check(head).ok()?;
+        let named = admitted.session_for(&found).ok()?.filter(|_| admitted.authenticated());
+        let session = named.map(|name| session::used(state, name)).transpose().ok()?;
+        let mut answer = Vec::new();
+        handshake.write(&mut answer);
+        Some(Upgrade { answer, authenticated: admitted.authenticated(), session })
     }
 
     /// The request as it begins: with a task, which may be no more than a refusal.

@@ -105,6 +105,14 @@ impl Ws {
         }
     }
 
+    /// The payload of the pong that must come next.
+    pub(crate) fn pong(&mut self) -> Vec<u8> {
+        match self.socket.read().unwrap() {
+            Message::Pong(payload) => payload.to_vec(),
+            other => panic!("not a pong: {other:?}"),
+        }
+    }
+
     /// The next binary message.
     pub(crate) fn op(&mut self) -> Op {
         match self.message() {

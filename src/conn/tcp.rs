@@ -1,0 +1,372 @@
+//! A TCP socket of an `/io` connection: connecting, open, closing. Its peer's bytes are read straight into what goes to
+//! the client, and what the client sent is shown to the kernel from where the channel put it (`state::sockets`). It
+//! sees to it that exactly one TCP_CLOSE ends it, as the last message with its id, and knows no frame and no opcode's
+//! bytes.
+
+mod read;
+
+use crate::conn::End;
+use crate::conn::outgoing::{Outgoing, Slices};
+use crate::ids::ConnId;
+use crate::state::State;
+use crate::state::births::Connect;
+use crate::state::effects::Effect;
+use crate::state::notes::Note;
+use crate::time::Time;
+use jstorrent_io_proto::errno::Errno;
+use jstorrent_io_proto::limits::{CLOSE_LINGER_MS, PEER_STALL_MS_MAX, PEER_STALL_MS_MAX_FULL};
+use jstorrent_io_proto::message::{ServerMessage, Status};
+use read::Reading;
+
+/// How often a socket whose peer takes nothing is looked at once it may be the one to close, in milliseconds.
+const STALL_LOOK_MS: u64 = 1_000;
+
+/// A socket.
+#[derive(Debug)]
+pub struct Tcp {
+    id: ConnId,
+    channel: ConnId,
+    wire: u32,
+    phase: Phase,
+    reading: Reading,
+    /// It waits for room in its channel.
+    in_line: bool,
+    /// Bytes of the last read: the next one is expected to bring as many.
+    expected: usize,
+    /// The peer has ended its side.
+    peer_ended: bool,
+    /// When the peer last took bytes, or bytes began to wait for it.
+    progress_at: Time,
+    deadline: Time,
+    end: Option<End>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Not connected yet.
+    Connecting(Box<Connecting>),
+    /// Connected. Once the peer takes nothing any more, it is only read from, and the error is told at the end.
+    Open { broken: Option<Errno> },
+    /// The client has closed it; what it sent before is still delivered, until then.
+    Closing { until: Time },
+    /// The client has been told of the end; the socket itself takes its leave of the peer, until then.
+    Parting { until: Time },
+}
+
+#[derive(Debug)]
+struct Connecting {
+    plan: Connect,
+    until: Time,
+    /// It has a place among those under way; else it waits for one.
+    under_way: bool,
+}
+
+impl Tcp {
+    /// A socket that is to connect; its [`Socket`](crate::state::sockets::Socket) is there.
+    pub fn connect(id: ConnId, plan: Connect, state: &mut State) -> Tcp {
+        let until = state.now.plus_ms(plan.wait_ms);
+        let phase = Phase::Connecting(Box::new(Connecting { plan, until, under_way: false }));
+        state.metrics.pending_connects += 1;
+        let mut tcp = Tcp::new(id, phase, state);
+        tcp.start(state);
+        tcp
+    }
+
+    fn new(id: ConnId, phase: Phase, state: &State) -> Tcp {
+        let (channel, wire) =
+            state.sockets.get(id).map_or((ConnId::NOBODY, 0), |socket| (socket.channel, socket.wire));
+        let mut tcp = Tcp {
+            id,
+            channel,
+            wire,
+            phase,
+            reading: Reading::Dropped,
+            in_line: false,
+            expected: 0,
+            peer_ended: false,
+            progress_at: state.now,
+            deadline: Time::NEVER,
+            end: None,
+        };
+        tcp.set_deadline(state);
+        tcp
+    }
+
+    /// Begins to connect, if it is its turn.
+    fn start(&mut self, state: &mut State) {
+        let Phase::Connecting(connecting) = &mut self.phase else { return };
+        if connecting.under_way || !state.connects.take(self.id) {
+            return;
+        }
+        connecting.under_way = true;
+        let Connect { to, from, no_delay, .. } = connecting.plan;
+        state.effects.push_back(Effect::Connect { id: self.id, to, from, no_delay });
+    }
+
+    /// The system's word on the connect.
+    pub fn connected(&mut self, state: &mut State, outcome: Result<(), Errno>) {
+        let Phase::Connecting(connecting) = &self.phase else { return };
+        let request_id = connecting.plan.request_id;
+        if let Err(errno) = outcome {
+            return self.fail_connect(state, errno);
+        }
+        self.leave_connecting(state);
+        self.phase = Phase::Open { broken: None };
+        self.progress_at = state.now;
+        state.metrics.tcp_sockets += 1;
+        let message =
+            ServerMessage::TcpConnected { socket_id: self.wire, status: Status::Good, errno: Errno::NONE };
+        state.tell(self.channel, request_id, &message);
+        self.after(state);
+    }
+
+    fn leave_connecting(&mut self, state: &mut State) {
+        let Phase::Connecting(connecting) = &self.phase else { return };
+        state.metrics.pending_connects -= 1;
+        if connecting.under_way {
+            state.connects.give();
+        } else {
+            state.connects.forget(self.id);
+        }
+    }
+
+    fn fail_connect(&mut self, state: &mut State, errno: Errno) {
+        let Phase::Connecting(connecting) = &self.phase else { return };
+        let request_id = connecting.plan.request_id;
+        self.leave_connecting(state);
+        self.free_id(state);
+        let message = ServerMessage::TcpConnected { socket_id: self.wire, status: Status::Failed, errno };
+        state.tell(self.channel, request_id, &message);
+        self.phase = Phase::Parting { until: state.now };
+        self.finish(true);
+    }
+
+    /// When [`expired`](Tcp::expired) is due.
+    pub fn deadline(&self) -> Time {
+        self.deadline
+    }
+
+    /// Whether, and how, it has ended.
+    pub fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// A limit of time may be broken.
+    pub fn expired(&mut self, state: &mut State) {
+        match &self.phase {
+            Phase::Connecting(connecting) if connecting.until <= state.now => {
+                self.fail_connect(state, Errno::ETIMEDOUT);
+            }
+            Phase::Closing { until } if *until <= state.now => self.close(state, Errno::ETIMEDOUT),
+            Phase::Open { .. } | Phase::Closing { .. } if self.is_stalled(state) => {
+                self.close(state, Errno::ETIMEDOUT);
+            }
+            Phase::Parting { until } if *until <= state.now => self.finish(!self.is_flushed(state)),
+            _ => self.set_deadline(state),
+        }
+    }
+
+    /// PROTOCOL §6.3: its peer took none of the waiting bytes for so long that it must not hold up the others.
+    fn is_stalled(&self, state: &State) -> bool {
+        let full = state.peers_are_full();
+        let patience_ms = if full { PEER_STALL_MS_MAX_FULL } else { PEER_STALL_MS_MAX };
+        !self.is_flushed(state) && self.progress_at.plus_ms(patience_ms) <= state.now
+    }
+
+    fn is_flushed(&self, state: &State) -> bool {
+        state.sockets.get(self.id).is_none_or(|socket| socket.is_flushed())
+    }
+
+    fn set_deadline(&mut self, state: &State) {
+        // The limit may be reached at any time: from 5 s on, a socket that waits is looked at every second.
+        let first = self.progress_at.plus_ms(PEER_STALL_MS_MAX_FULL);
+        let stall = if self.is_flushed(state) {
+            Time::NEVER
+        } else if first > state.now {
+            first
+        } else {
+            state.now.plus_ms(STALL_LOOK_MS)
+        };
+        self.deadline = match &self.phase {
+            Phase::Connecting(connecting) => connecting.until,
+            Phase::Open { .. } => stall,
+            Phase::Closing { until } => stall.min(*until),
+            Phase::Parting { until } => *until,
+        };
+    }
+
+    /// The peer has ended its side: all its bytes have come before.
+    pub fn ended(&mut self, state: &mut State) {
+        self.peer_ended = true;
+        match &self.phase {
+            Phase::Connecting(_) => self.fail_connect(state, Errno::ECONNRESET),
+            Phase::Open { broken: Some(errno) } => self.close(state, *errno),
+            Phase::Open { broken: None } => {
+                self.tell_close(state, Errno::NONE);
+                self.part(state, CLOSE_LINGER_MS);
+            }
+            Phase::Closing { .. } => {}
+            Phase::Parting { .. } => self.part(state, CLOSE_LINGER_MS),
+        }
+    }
+
+    /// Writing failed: the peer takes nothing any more. What it sent before is read all the same.
+    pub fn send_failed(&mut self, state: &mut State, errno: Errno) {
+        match &mut self.phase {
+            Phase::Open { broken } => {
+                broken.get_or_insert(errno);
+                state.sockets.break_off(self.id);
+                self.after(state);
+            }
+            _ => self.failed(state, errno),
+        }
+    }
+
+    /// The socket failed.
+    pub fn failed(&mut self, state: &mut State, errno: Errno) {
+        match self.phase {
+            Phase::Connecting(_) => self.fail_connect(state, errno),
+            _ => self.close(state, errno),
+        }
+    }
+
+    /// What is to be written next.
+    pub fn outgoing<'a>(&self, state: &'a State) -> Outgoing<'a> {
+        let connected = !matches!(self.phase, Phase::Connecting(_));
+        let Some(socket) = state.sockets.get(self.id).filter(|_| connected) else { return Outgoing::Nothing };
+        let mut slices = Slices::new();
+        for part in socket.parts() {
+            if !slices.push(part) {
+                break;
+            }
+        }
+        if slices.is_empty() { Outgoing::Nothing } else { Outgoing::Bytes(slices) }
+    }
+
+    /// The kernel took `n` bytes.
+    pub fn sent(&mut self, state: &mut State, n: usize) {
+        state.metrics.bytes_sent += n as u64;
+        self.progress_at = state.now;
+        let grant = state.sockets.sent(self.id, n);
+        if let (Some(bytes), Phase::Open { .. }) = (grant, &self.phase) {
+            state.tell(self.channel, 0, &ServerMessage::TcpCredit { socket_id: self.wire, bytes });
+        }
+        if self.is_flushed(state) {
+            self.flushed(state);
+        }
+        self.set_deadline(state);
+    }
+
+    /// Nothing waits for the peer any more.
+    fn flushed(&mut self, state: &mut State) {
+        match self.phase {
+            Phase::Closing { .. } => {
+                self.tell_close(state, Errno::NONE);
+                self.part(state, CLOSE_LINGER_MS);
+            }
+            Phase::Parting { .. } => self.part(state, CLOSE_LINGER_MS),
+            Phase::Open { .. } | Phase::Connecting(_) => {}
+        }
+    }
+
+    /// A note came.
+    pub fn noted(&mut self, state: &mut State, note: Note) {
+        match note {
+            Note::Look | Note::MemoryFree => self.start(state),
+            Note::ReadOn => self.in_line = false,
+            Note::Queued => self.progress_at = state.now,
+            Note::Close => self.close_by_client(state),
+            Note::Overrun => self.close(state, Errno::ENOBUFS),
+            Note::Cut => {
+                self.leave_connecting(state);
+                self.forget_open(state);
+                self.phase = Phase::Parting { until: state.now };
+                self.finish(!self.is_flushed(state));
+            }
+            // For the channel, or of no moment here.
+            Note::Exit | Note::RootsChanged | Note::RangeRequest(_) | Note::RangeCancel(_) => {}
+        }
+        self.after(state);
+    }
+
+    fn close_by_client(&mut self, state: &mut State) {
+        match self.phase {
+            Phase::Connecting(_) => self.fail_connect(state, Errno::ECANCELED),
+            Phase::Open { broken: Some(errno) } => self.close(state, errno),
+            Phase::Open { broken: None } => {
+                self.leave_line(state);
+                self.phase = Phase::Closing { until: state.now.plus_ms(CLOSE_LINGER_MS) };
+                if self.is_flushed(state) {
+                    self.flushed(state);
+                }
+            }
+            Phase::Closing { .. } | Phase::Parting { .. } => {}
+        }
+    }
+
+    /// Ends it at once, with the reason: what still waits for the peer is lost, and the peer learns of it by a reset.
+    fn close(&mut self, state: &mut State, errno: Errno) {
+        self.tell_close(state, errno);
+        self.phase = Phase::Parting { until: state.now };
+        self.finish(true);
+    }
+
+    /// The one TCP_CLOSE of this socket; the id is free.
+    fn tell_close(&mut self, state: &mut State, errno: Errno) {
+        if !self.forget_open(state) {
+            return;
+        }
+        self.leave_line(state);
+        self.free_id(state);
+        let message = ServerMessage::TcpClose { socket_id: self.wire, had_error: errno.is_error(), errno };
+        state.tell(self.channel, 0, &message);
+    }
+
+    /// It counts as connected no more. Returns whether it did.
+    fn forget_open(&mut self, state: &mut State) -> bool {
+        let open = matches!(self.phase, Phase::Open { .. } | Phase::Closing { .. });
+        state.metrics.tcp_sockets -= u64::from(open);
+        open
+    }
+
+    fn free_id(&mut self, state: &mut State) {
+        if let Some(channel) = state.channels.get_mut(self.channel) {
+            channel.ids.remove(&self.wire);
+        }
+    }
+
+    /// Takes leave of the peer: what waits for it is delivered, then our side ends. Where the peer has not ended its
+    /// own, what it still sends is dropped for a while: closing at once would answer it with a reset, which could
+    /// destroy what we sent last.
+    fn part(&mut self, state: &mut State, wait_ms: u64) {
+        if !self.is_flushed(state) {
+            if !matches!(self.phase, Phase::Parting { .. }) {
+                self.phase = Phase::Parting { until: state.now.plus_ms(wait_ms) };
+            }
+        } else if self.peer_ended {
+            self.phase = Phase::Parting { until: state.now };
+            self.finish(false);
+        } else {
+            state.effects.push_back(Effect::ShutdownWrite(self.id));
+            self.phase = Phase::Parting { until: state.now.plus_ms(state.limits.linger_ms) };
+        }
+        self.after(state);
+    }
+
+    fn after(&mut self, state: &mut State) {
+        if self.end.is_none() {
+            self.set_deadline(state);
+            state.turns.want(self.id);
+        }
+    }
+
+    fn finish(&mut self, abort: bool) {
+        self.end.get_or_insert(End { abort });
+    }
+
+    /// Gives back all that it holds.
+    pub fn release(&mut self, state: &mut State) {
+        self.leave_line(state);
+        state.sockets.close(self.id);
+    }
+}

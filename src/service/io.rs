@@ -1,0 +1,80 @@
+//! What each message of `/io` does (PROTOCOL §6.2), with no socket and no frame in sight: ids are looked up, connections
+//! are asked for, notes are written. Hello, AUTH and ACTIVITY are the WebSocket's own.
+
+mod address;
+mod tcp;
+
+pub use tcp::{send, send_on};
+
+use crate::ids::{ConnId, SessionId};
+use crate::service::stream;
+use crate::state::State;
+use crate::state::channels::FIRST_OWN_ID;
+use jstorrent_io_proto::errno::Errno;
+use jstorrent_io_proto::message::{ClientMessage, ServerMessage};
+
+/// Does what an authenticated client asked for.
+pub fn handle(state: &mut State, channel: ConnId, request_id: u32, message: ClientMessage<'_>) {
+    match message {
+        ClientMessage::TcpConnect { socket_id, port, host, options } => {
+            tcp::connect(state, channel, request_id, socket_id, tcp::Target { host: &host, port }, &options);
+        }
+        ClientMessage::TcpSend { socket_id, data } => {
+            send(state, channel, request_id, socket_id, data);
+        }
+        ClientMessage::TcpClose { socket_id } => tcp::close(state, channel, request_id, socket_id),
+        ClientMessage::TcpCredit { socket_id, bytes } => {
+            tcp::credit(state, channel, request_id, socket_id, bytes);
+        }
+        ClientMessage::RangeAvailable { file_id, offset, length } => match session(state, channel) {
+            Some(session) => stream::available(state, session, file_id, offset, length),
+            None => state.metrics.messages_dropped += 1,
+        },
+        ClientMessage::RangeUnavailable { range_id, reason } => {
+            log::debug!("range {range_id} will not come: {reason}");
+            match session(state, channel) {
+                Some(session) => stream::unavailable(state, session, range_id),
+                None => state.metrics.messages_dropped += 1,
+            }
+        }
+        ClientMessage::Keepalive => {}
+        ClientMessage::Error { message } => log::debug!("/io: the client reports: {message}"),
+        other => {
+            let name = other.op().row().json;
+            refuse(state, channel, request_id, &format!("{name} is not served by this daemon"));
+        }
+    }
+}
+
+/// Whose files a channel may name.
+fn session(state: &State, channel: ConnId) -> Option<SessionId> {
+    state.channels.get(channel)?.session
+}
+
+/// A message that has no other answer, and can't be done: ERROR where it has a number, and counted.
+fn refuse(state: &mut State, channel: ConnId, request_id: u32, text: &str) {
+    state.metrics.messages_dropped += 1;
+    if request_id != 0 {
+        state.tell(channel, request_id, &ServerMessage::Error { message: text.into() });
+    }
+}
+
+/// Whether a client may open something under that id: EINVAL where it is the daemon's to pick, EEXIST where it is in
+/// use, EMFILE where too many are.
+fn check_new_id(state: &State, channel: ConnId, wire: u32) -> Result<(), Errno> {
+    let ids = state.channels.get(channel).map(|channel| &channel.ids).ok_or(Errno::EBADF)?;
+    if wire >= FIRST_OWN_ID {
+        Err(Errno::EINVAL)
+    } else if ids.contains_key(&wire) {
+        Err(Errno::EEXIST)
+    } else if state.sockets.len() >= state.limits.sockets_max {
+        Err(Errno::EMFILE)
+    } else {
+        Ok(())
+    }
+}
+
+/// The connection behind an id on the wire.
+fn find(state: &State, channel: ConnId, wire: u32) -> Option<ConnId> {
+    state.channels.get(channel)?.ids.get(&wire).copied()
+}

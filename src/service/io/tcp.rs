@@ -1,0 +1,125 @@
+//! TCP_CONNECT, TCP_SEND, TCP_CLOSE, TCP_CREDIT.
+
+use super::{address, check_new_id, find, refuse};
+use crate::ids::ConnId;
+use crate::state::State;
+use crate::state::births::{Birth, Connect};
+use crate::state::notes::Note;
+use crate::state::sockets::{Credit, Pushed, Socket};
+use jstorrent_io_proto::errno::Errno;
+use jstorrent_io_proto::limits::CONNECT_WAIT_MS_DEFAULT;
+use jstorrent_io_proto::message::{ConnectOptions, ServerMessage, Status};
+use std::net::SocketAddr;
+
+/// Where a TCP_CONNECT is to go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target<'a> {
+    pub(super) host: &'a str,
+    pub(super) port: u16,
+}
+
+/// TCP_CONNECT.
+pub(super) fn connect(
+    state: &mut State,
+    channel: ConnId,
+    request_id: u32,
+    wire: u32,
+    target: Target<'_>,
+    options: &ConnectOptions<'_>,
+) {
+    if let Err(errno) = try_connect(state, channel, request_id, wire, target, options) {
+        let message = ServerMessage::TcpConnected { socket_id: wire, status: Status::Failed, errno };
+        state.tell(channel, request_id, &message);
+    }
+}
+
+fn try_connect(
+    state: &mut State,
+    channel: ConnId,
+    request_id: u32,
+    wire: u32,
+    target: Target<'_>,
+    options: &ConnectOptions<'_>,
+) -> Result<(), Errno> {
+    check_new_id(state, channel, wire)?;
+    let from = match options.local_address.as_deref() {
+        Some(text) => Some(address::parse(text).ok_or(Errno::EINVAL)?),
+        None => None,
+    };
+    let ip = address::parse(target.host).ok_or(Errno::EINVAL)?;
+    let to = SocketAddr::new(ip, target.port);
+    if address::is_own(&state.settings, to) {
+        return Err(Errno::EACCES);
+    }
+    let plan = Connect {
+        to,
+        from,
+        no_delay: options.no_delay.unwrap_or(true),
+        wait_ms: options.timeout_ms.map_or(CONNECT_WAIT_MS_DEFAULT, u64::from),
+        request_id,
+    };
+    let id = state.identities.reserve();
+    open(state, channel, wire, id);
+    state.births.add(id, Birth::Connect(plan));
+    Ok(())
+}
+
+/// Puts a socket down for a connection that is to be made, under its id on the wire.
+pub(super) fn open(state: &mut State, channel_id: ConnId, wire: u32, id: ConnId) {
+    let Some(channel) = state.channels.get_mut(channel_id) else { return };
+    channel.ids.insert(wire, id);
+    let credit = channel.has_credit().then(|| Credit::new(channel.recv_window));
+    state.sockets.open(id, Socket::new(channel_id, wire, credit));
+}
+
+/// TCP_SEND, or its beginning; the socket that further data of the same message is for ([`send_on`]).
+pub fn send(state: &mut State, channel: ConnId, request_id: u32, wire: u32, data: &[u8]) -> Option<ConnId> {
+    match find(state, channel, wire).filter(|id| state.sockets.get(*id).is_some()) {
+        Some(socket) => {
+            send_on(state, socket, data);
+            Some(socket)
+        }
+        None => {
+            refuse(state, channel, request_id, "tcp_send: no socket of this id is open");
+            None
+        }
+    }
+}
+
+/// More data of a TCP_SEND. What comes for a socket that takes nothing any more is dropped: its TCP_CLOSE is on the
+/// way.
+pub fn send_on(state: &mut State, socket: ConnId, data: &[u8]) {
+    if data.is_empty() {
+        return;
+    }
+    match state.sockets.push(socket, data) {
+        Pushed::Queued { first: true } => state.notes.send(socket, Note::Queued),
+        Pushed::Queued { first: false } => {}
+        Pushed::Dropped => state.metrics.messages_dropped += 1,
+        Pushed::Overrun => state.notes.send(socket, Note::Overrun),
+    }
+}
+
+/// TCP_CLOSE.
+pub(super) fn close(state: &mut State, channel: ConnId, request_id: u32, wire: u32) {
+    let Some(id) = find(state, channel, wire).filter(|id| state.sockets.get(*id).is_some()) else {
+        return refuse(state, channel, request_id, "tcp_close: no socket of this id is open");
+    };
+    if let Some(socket) = state.sockets.get_mut(id) {
+        socket.deaf = true;
+    }
+    state.notes.send(id, Note::Close);
+}
+
+/// TCP_CREDIT. Without the feature there are no windows to widen.
+pub(super) fn credit(state: &mut State, channel: ConnId, request_id: u32, wire: u32, bytes: u32) {
+    let id = find(state, channel, wire);
+    match id.and_then(|id| Some((id, state.sockets.get_mut(id)?))) {
+        Some((id, socket)) => {
+            if socket.granted(bytes) {
+                state.notes.send(id, Note::Look);
+            }
+        }
+        None => refuse(state, channel, request_id, "tcp_credit: no socket of this id is open"),
+    }
+}

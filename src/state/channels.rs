@@ -1,0 +1,338 @@
+//! `/io` connections as all that belongs to them sees them: what waits to go to the client, which ids on the wire mean
+//! which connections, what the hello agreed on. Peers' connections write here and never touch the WebSocket; the
+//! WebSocket only shows what waits here to the kernel.
+//!
+//! Bytes towards clients live in buffers of a pool of their own (`limits.channel_out_bytes_max` for all channels).
+//! Peers are read only while their channel has gathered less than `limits.channel_gather_bytes_max`: what is read in
+//! one round leaves in one write, while it is still in the processor's cache, and a client that stops reading stops
+//! its peers. Replies and events must go out whatever waits; what bounds them is that a channel whose client takes no
+//! replies is not read (`may_be_read`).
+
+use crate::ids::{ConnId, SessionId};
+use crate::limits::Limits;
+use crate::state::chain::{Chain, Pool};
+use crate::state::notes::{Note, Notes};
+use crate::state::shelf::Shelf;
+use jstorrent_io_proto::feature::{Feature, Features};
+use jstorrent_io_proto::frame::{self, HEADER_BYTES_MAX, OpCode};
+use jstorrent_io_proto::limits::SOCKET_WINDOW_BYTES_DEFAULT;
+use jstorrent_io_proto::message::{DATA_HEAD_BYTES, ServerMessage, tcp_recv_head};
+use std::collections::{HashMap, VecDeque};
+
+/// The first id that the daemon picks (PROTOCOL §6.2, "Promises").
+pub const FIRST_OWN_ID: u32 = 0x8000_0000;
+/// Most bytes of one TCP_RECV.
+pub const RECV_BYTES_MAX: usize = 128 << 10;
+/// A buffer with less room than this is left to small messages, where another can be had.
+const READ_ROOM_BYTES_MIN: usize = 32 << 10;
+/// What is read at a time where no buffer can be had: it is copied.
+const COPIED_READ_BYTES: usize = 2 << 10;
+/// What the next peer that is woken to read is taken to bring, in bytes.
+const WOKEN_READ_BYTES: usize = 16 << 10;
+/// Room for the head of a TCP_RECV before its data.
+const RECV_HEAD_BYTES_MAX: usize = HEADER_BYTES_MAX + DATA_HEAD_BYTES;
+
+/// One `/io` connection.
+#[derive(Debug)]
+pub struct Channel {
+    /// Whose files it may name.
+    pub session: Option<SessionId>,
+    /// The token was shown.
+    pub authenticated: bool,
+    /// What the hello agreed on.
+    pub features: Features,
+    /// Its first message was text: it is sent text, but for data.
+    pub json: bool,
+    /// It said more than an empty hello: it is told of changes of the roots.
+    pub told_of_roots: bool,
+    /// Bytes that it takes from each socket before it grants more, with `credit`.
+    pub recv_window: u32,
+    /// What was opened on it, by id on the wire.
+    pub ids: HashMap<u32, ConnId>,
+    last_own_id: u32,
+    out: Chain,
+    /// Bytes of replies and events that were added since `out` was empty.
+    replies: usize,
+    /// No further message may go out: the close frame has.
+    closed: bool,
+    /// Connections that would read for it and found no room.
+    line: VecDeque<ConnId>,
+    /// Those that were told to try, and have not yet.
+    woken: Vec<ConnId>,
+}
+
+impl Channel {
+    fn new() -> Channel {
+        Channel {
+            session: None,
+            authenticated: false,
+            features: Features::NONE,
+            json: false,
+            told_of_roots: false,
+            recv_window: SOCKET_WINDOW_BYTES_DEFAULT as u32,
+            ids: HashMap::new(),
+            last_own_id: FIRST_OWN_ID - 1,
+            out: Chain::default(),
+            replies: 0,
+            closed: false,
+            line: VecDeque::new(),
+            woken: Vec::new(),
+        }
+    }
+
+    /// An id that the daemon picks.
+    pub fn pick_id(&mut self) -> u32 {
+        loop {
+            self.last_own_id = self.last_own_id.checked_add(1).unwrap_or(FIRST_OWN_ID);
+            if !self.ids.contains_key(&self.last_own_id) {
+                return self.last_own_id;
+            }
+        }
+    }
+
+    /// Whether the client and the daemon grant each other bytes.
+    pub fn has_credit(&self) -> bool {
+        self.features.has(Feature::Credit)
+    }
+
+    /// What waits for the client, chunk by chunk.
+    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        self.out.parts()
+    }
+
+    /// Bytes that wait for the client.
+    pub fn waiting(&self) -> usize {
+        self.out.len()
+    }
+}
+
+/// Where bytes from a peer may be read to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Into the channel's buffer, behind the room for a head ([`Channels::room`]).
+    Direct,
+    /// A few, elsewhere: they are copied ([`Channels::push_received`]).
+    Copied(usize),
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Channels {
+    shelf: Shelf<Channel>,
+    pool: Pool,
+    gather_bytes_max: usize,
+    reply_bytes_max: usize,
+    /// Where messages are encoded before they are copied to their place.
+    encoded: Vec<u8>,
+    /// Channels with someone in line.
+    crowded: Vec<ConnId>,
+}
+
+impl Channels {
+    /// None, under the given bounds.
+    pub fn new(limits: &Limits) -> Channels {
+        Channels {
+            shelf: Shelf::default(),
+            pool: Pool::new(
+                limits.channel_out_bytes_max / crate::buffer::BUFFER_BYTES,
+                limits.buffers_kept_max,
+            ),
+            gather_bytes_max: limits.channel_gather_bytes_max,
+            reply_bytes_max: limits.channel_reply_bytes_max,
+            encoded: Vec::new(),
+            crowded: Vec::new(),
+        }
+    }
+
+    /// A WebSocket has opened.
+    pub fn open(&mut self, id: ConnId) -> &mut Channel {
+        self.shelf.put(id, Channel::new());
+        self.shelf.get_mut(id).unwrap_or_else(|| unreachable!("it was put there just now"))
+    }
+
+    /// A WebSocket has gone; its channel, for what was opened on it.
+    pub fn close(&mut self, id: ConnId, give: impl FnMut(crate::buffer::Buffer)) -> Option<Channel> {
+        let mut channel = self.shelf.take(id)?;
+        channel.out.clear(&mut self.pool, give);
+        self.crowded.retain(|other| *other != id);
+        Some(channel)
+    }
+
+    /// A channel.
+    pub fn get(&self, id: ConnId) -> Option<&Channel> {
+        self.shelf.get(id)
+    }
+
+    /// A channel, to change it.
+    pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Channel> {
+        self.shelf.get_mut(id)
+    }
+
+    /// All channels.
+    pub fn iter(&self) -> impl Iterator<Item = (ConnId, &Channel)> {
+        self.shelf.iter()
+    }
+
+    /// Bytes that wait for clients.
+    pub fn waiting(&self) -> usize {
+        self.shelf.iter().map(|(_, channel)| channel.out.len()).sum()
+    }
+
+    /// Pooled buffers in use.
+    pub fn buffers_out(&self) -> usize {
+        self.pool.out()
+    }
+
+    /// Adds raw bytes: an HTTP answer, before the first frame.
+    pub fn push_bytes(&mut self, id: ConnId, bytes: &[u8]) {
+        if let Some(channel) = self.shelf.get_mut(id) {
+            channel.out.append(&mut self.pool, bytes);
+        }
+    }
+
+    /// Adds a frame. What comes after a close frame is dropped.
+    pub fn push_frame(&mut self, id: ConnId, opcode: OpCode, payload: &[u8]) {
+        let Some(channel) = self.shelf.get_mut(id).filter(|channel| !channel.closed) else { return };
+        let mut header = [0; HEADER_BYTES_MAX];
+        let len = frame::write_header(opcode, true, payload.len(), &mut header);
+        channel.out.append(&mut self.pool, &header[..len]);
+        channel.out.append(&mut self.pool, payload);
+        channel.replies += len + payload.len();
+    }
+
+    /// Adds the close frame; nothing follows it.
+    pub fn push_close(&mut self, id: ConnId, code: Option<u16>, reason: &str) {
+        let Some(channel) = self.shelf.get_mut(id).filter(|channel| !channel.closed) else { return };
+        channel.closed = true;
+        let mut bytes = Vec::new();
+        frame::push_close(&mut bytes, code, reason);
+        channel.out.append(&mut self.pool, &bytes);
+    }
+
+    /// Adds a message, in the encoding that the client speaks.
+    pub fn push(&mut self, id: ConnId, request_id: u32, message: &ServerMessage<'_>) {
+        let Some(channel) = self.shelf.get(id) else { return };
+        let text = channel.json && !message.is_always_binary();
+        let mut encoded = std::mem::take(&mut self.encoded);
+        encoded.clear();
+        if text {
+            message.encode_json(request_id, &mut encoded);
+        } else {
+            message.encode_binary(request_id, &mut encoded);
+        }
+        self.push_frame(id, if text { frame::TEXT } else { frame::BINARY }, &encoded);
+        self.encoded = encoded;
+    }
+
+    /// Adds a TCP_RECV by copying.
+    pub fn push_received(&mut self, id: ConnId, wire: u32, data: &[u8]) {
+        let Some(channel) = self.shelf.get_mut(id).filter(|channel| !channel.closed) else { return };
+        let mut head = [0; RECV_HEAD_BYTES_MAX];
+        let len = write_recv_head(&mut head, wire, data.len());
+        channel.out.append(&mut self.pool, &head[..len]);
+        channel.out.append(&mut self.pool, data);
+    }
+
+    /// How bytes may be read for a channel by `who`; where there is no room, `who` stands in line, and is told when
+    /// to try again.
+    pub fn way(&mut self, id: ConnId, who: ConnId) -> Option<Way> {
+        let channel = self.shelf.get_mut(id)?;
+        channel.woken.retain(|other| *other != who);
+        if channel.closed {
+            return None;
+        }
+        let has_room = channel.out.len() < self.gather_bytes_max;
+        if has_room
+            && (channel.out.make_room(&mut self.pool, READ_ROOM_BYTES_MIN)
+                || channel.out.room_len() > RECV_HEAD_BYTES_MAX + COPIED_READ_BYTES)
+        {
+            return Some(Way::Direct);
+        }
+        if has_room && channel.out.is_empty() {
+            return Some(Way::Copied(COPIED_READ_BYTES));
+        }
+        if channel.line.is_empty() {
+            self.crowded.push(id);
+        }
+        channel.line.push_back(who);
+        None
+    }
+
+    /// Room for a peer's bytes, behind that for the head of a message of about `expected` bytes.
+    pub fn room(&mut self, id: ConnId, expected: usize) -> &mut [u8] {
+        let Some(channel) = self.shelf.get_mut(id) else { return &mut [] };
+        let head = frame::header_len(DATA_HEAD_BYTES + expected) + DATA_HEAD_BYTES;
+        let room = channel.out.room();
+        let len = room.len().saturating_sub(RECV_HEAD_BYTES_MAX).min(RECV_BYTES_MAX);
+        &mut room[head..head + len]
+    }
+
+    /// The kernel put `n` bytes into the room that was asked for with `expected`: they become a TCP_RECV. Its head is
+    /// written before them; where another length was expected, they are moved by a few bytes.
+    pub fn commit_received(&mut self, id: ConnId, wire: u32, expected: usize, n: usize) {
+        let Some(channel) = self.shelf.get_mut(id) else { return };
+        let there = frame::header_len(DATA_HEAD_BYTES + expected) + DATA_HEAD_BYTES;
+        let right = frame::header_len(DATA_HEAD_BYTES + n) + DATA_HEAD_BYTES;
+        let room = channel.out.room();
+        if there != right {
+            room.copy_within(there..there + n, right);
+        }
+        write_recv_head(room, wire, n);
+        channel.out.commit(right + n);
+    }
+
+    /// A read found nothing: room that was made for it goes back.
+    pub fn trim(&mut self, id: ConnId) {
+        if let Some(channel) = self.shelf.get_mut(id) {
+            channel.out.trim(&mut self.pool);
+        }
+    }
+
+    /// The kernel took `n` bytes.
+    pub fn sent(&mut self, id: ConnId, n: usize, give: impl FnMut(crate::buffer::Buffer)) {
+        let Some(channel) = self.shelf.get_mut(id) else { return };
+        channel.out.consume(&mut self.pool, n, give);
+        if channel.out.is_empty() {
+            channel.replies = 0;
+        }
+    }
+
+    /// Whether requests may be read: the client takes the replies.
+    pub fn may_be_read(&self, id: ConnId) -> bool {
+        self.shelf.get(id).is_some_and(|channel| channel.replies < self.reply_bytes_max)
+    }
+
+    /// `who` has gone, or reads no more at present.
+    pub fn leave(&mut self, id: ConnId, who: ConnId) {
+        let Some(channel) = self.shelf.get_mut(id) else { return };
+        channel.woken.retain(|other| *other != who);
+        channel.line.retain(|other| *other != who);
+    }
+
+    /// At the end of a step: where there is room and someone waits for it, the first are told; as many as may fill it.
+    pub fn wake(&mut self, notes: &mut Notes) {
+        let (shelf, pool, gather_bytes_max) = (&mut self.shelf, &self.pool, self.gather_bytes_max);
+        self.crowded.retain(|id| {
+            let Some(channel) = shelf.get_mut(*id) else { return false };
+            let may_read =
+                pool.has_any() || channel.out.room_len() > READ_ROOM_BYTES_MIN || channel.out.is_empty();
+            while may_read
+                && channel.out.len() + channel.woken.len() * WOKEN_READ_BYTES < gather_bytes_max
+                && let Some(first) = channel.line.pop_front()
+            {
+                channel.woken.push(first);
+                notes.send(first, Note::ReadOn);
+            }
+            !channel.line.is_empty()
+        });
+    }
+}
+
+/// Writes frame header, envelope and socket id of a TCP_RECV to the front of `out`; returns how many bytes.
+fn write_recv_head(out: &mut [u8], wire: u32, data_len: usize) -> usize {
+    let mut header = [0; HEADER_BYTES_MAX];
+    let len = frame::write_header(frame::BINARY, true, DATA_HEAD_BYTES + data_len, &mut header);
+    out[..len].copy_from_slice(&header[..len]);
+    out[len..len + DATA_HEAD_BYTES].copy_from_slice(&tcp_recv_head(wire));
+    len + DATA_HEAD_BYTES
+}

@@ -1,0 +1,82 @@
+//! How many TCP connects are under way, and who waits for their turn. A wake is not a grant: the first in line is told
+//! to try, and leaves it when it takes, or dies.
+
+use crate::ids::ConnId;
+use crate::limits::Limits;
+use crate::state::notes::{Note, Notes};
+use std::collections::VecDeque;
+
+/// Connects under way.
+#[derive(Debug)]
+pub struct Connects {
+    under_way: usize,
+    max: usize,
+    line: VecDeque<ConnId>,
+}
+
+impl Connects {
+    /// None, under the given bounds.
+    pub fn new(limits: &Limits) -> Connects {
+        Connects { under_way: 0, max: limits.connects_max.max(1), line: VecDeque::new() }
+    }
+
+    /// Takes a place for `who`, or puts it in line for one.
+    pub fn take(&mut self, who: ConnId) -> bool {
+        let first = self.line.front().is_none_or(|first| *first == who);
+        if first && self.under_way < self.max {
+            self.line.retain(|other| *other != who);
+            self.under_way += 1;
+            return true;
+        }
+        if !self.line.contains(&who) {
+            self.line.push_back(who);
+        }
+        false
+    }
+
+    /// A connect that had a place has ended.
+    pub fn give(&mut self) {
+        self.under_way -= 1;
+    }
+
+    /// `who` waits no more.
+    pub fn forget(&mut self, who: ConnId) {
+        self.line.retain(|other| *other != who);
+    }
+
+    /// At the end of a step: where there is a place and someone waits, the first is told.
+    pub fn wake(&self, notes: &mut Notes) {
+        if let (true, Some(first)) = (self.under_way < self.max, self.line.front()) {
+            notes.send(*first, Note::Look);
+        }
+    }
+
+    /// Connects under way.
+    pub fn under_way(&self) -> usize {
+        self.under_way
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(slot: u32) -> ConnId {
+        ConnId { slot, serial: 0 }
+    }
+
+    #[test]
+    fn first_come_first_served() {
+        let mut connects = Connects::new(&Limits { connects_max: 1, ..Limits::default() });
+        assert!(connects.take(id(1)));
+        assert!(!connects.take(id(2)) && !connects.take(id(3)) && !connects.take(id(2)));
+        connects.give();
+        assert!(!connects.take(id(3)), "2 came before 3");
+        let mut notes = Notes::default();
+        connects.wake(&mut notes);
+        assert_eq!(notes.take(), Some((id(2), Note::Look)));
+        connects.forget(id(2));
+        assert!(connects.take(id(3)));
+        assert_eq!(connects.under_way(), 1);
+    }
+}

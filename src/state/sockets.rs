@@ -1,0 +1,219 @@
+//! TCP sockets as their channel and their peer's connection share them: whose they are, and what waits to go to the
+//! peer. The channel's side adds bytes here, the connection shows them to the kernel; neither touches the other.
+//!
+//! Memory towards peers is counted over all sockets, room that is not filled included, because a limit on payload
+//! alone would not bound what is held. See [`Sockets::is_full`] for what happens at the limit.
+
+use crate::ids::ConnId;
+use crate::limits::Limits;
+use crate::state::chain::{Chain, Pool};
+use crate::state::shelf::Shelf;
+use jstorrent_io_proto::limits::SOCKET_WINDOW_BYTES_DEFAULT;
+
+/// Bytes that the kernel took are granted anew once they are that many: a quarter of the window.
+const GRANT_BYTES_MIN: u64 = SOCKET_WINDOW_BYTES_DEFAULT / 4;
+
+/// What the two sides granted each other (PROTOCOL §6.3).
+#[derive(Clone, Copy, Debug)]
+pub struct Credit {
+    /// Bytes that the client may still send.
+    send_left: u64,
+    /// Bytes that the kernel took since the last grant.
+    taken: u64,
+    /// Bytes that the client still takes.
+    recv_left: u64,
+}
+
+impl Credit {
+    /// The windows to begin with.
+    pub fn new(recv_window: u32) -> Credit {
+        Credit { send_left: SOCKET_WINDOW_BYTES_DEFAULT, taken: 0, recv_left: recv_window.into() }
+    }
+}
+
+/// One socket.
+#[derive(Debug)]
+pub struct Socket {
+    /// On which channel it was opened.
+    pub channel: ConnId,
+    /// Its id there.
+    pub wire: u32,
+    /// `None` without the feature: no windows.
+    pub credit: Option<Credit>,
+    /// What waits for the peer.
+    queue: Chain,
+    /// The client closed it, or broke its window: nothing more is taken from it.
+    pub deaf: bool,
+}
+
+impl Socket {
+    /// A socket with nothing in it.
+    pub fn new(channel: ConnId, wire: u32, credit: Option<Credit>) -> Socket {
+        Socket { channel, wire, credit, queue: Chain::default(), deaf: false }
+    }
+
+    /// What waits for the peer, chunk by chunk.
+    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        self.queue.parts()
+    }
+
+    /// Whether nothing waits for the peer.
+    pub fn is_flushed(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// How many bytes the client takes at present.
+    pub fn may_receive(&self) -> usize {
+        self.credit.map_or(usize::MAX, |credit| usize::try_from(credit.recv_left).unwrap_or(usize::MAX))
+    }
+
+    /// `n` bytes from the peer went to the client.
+    pub fn received(&mut self, n: usize) {
+        if let Some(credit) = &mut self.credit {
+            credit.recv_left = credit.recv_left.saturating_sub(n as u64);
+        }
+    }
+
+    /// The client takes `bytes` more. Returns whether it took none before.
+    pub fn granted(&mut self, bytes: u32) -> bool {
+        let Some(credit) = &mut self.credit else { return false };
+        let was_empty = credit.recv_left == 0;
+        credit.recv_left = credit.recv_left.saturating_add(bytes.into());
+        was_empty && bytes > 0
+    }
+
+    /// What the client is to be granted for the bytes that the kernel took: nothing, or enough for a message to pay.
+    fn grant(&mut self, taken: usize) -> Option<u32> {
+        let credit = self.credit.as_mut().filter(|_| !self.deaf)?;
+        credit.taken += taken as u64;
+        if credit.taken < GRANT_BYTES_MIN {
+            return None;
+        }
+        let bytes = std::mem::take(&mut credit.taken);
+        credit.send_left += bytes;
+        u32::try_from(bytes).ok()
+    }
+}
+
+/// What became of bytes for a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// They wait.
+    Queued {
+        /// Nothing waited before.
+        first: bool,
+    },
+    /// They were dropped: the socket takes nothing any more.
+    Dropped,
+    /// They were dropped: more than was granted. The socket takes nothing any more.
+    Overrun,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Sockets {
+    shelf: Shelf<Socket>,
+    pool: Pool,
+    held: usize,
+    floor_bytes: usize,
+}
+
+impl Sockets {
+    /// None, under the given bounds.
+    pub fn new(limits: &Limits) -> Sockets {
+        Sockets {
+            shelf: Shelf::default(),
+            // Bounded by bytes, not by buffers.
+            pool: Pool::new(usize::MAX, limits.buffers_kept_max),
+            held: 0,
+            floor_bytes: limits.bulk_floor_bytes,
+        }
+    }
+
+    /// A socket begins.
+    pub fn open(&mut self, id: ConnId, socket: Socket) {
+        self.shelf.put(id, socket);
+    }
+
+    /// A socket ends; what waits is dropped.
+    pub fn close(&mut self, id: ConnId) -> Option<Socket> {
+        let mut socket = self.shelf.take(id)?;
+        self.held -= socket.queue.held();
+        socket.queue.clear(&mut self.pool, |_| {});
+        Some(socket)
+    }
+
+    /// A socket goes on as another connection's.
+    pub fn hand_over(&mut self, from: ConnId, to: ConnId) {
+        if let Some(socket) = self.shelf.take(from) {
+            self.shelf.put(to, socket);
+        }
+    }
+
+    /// A socket.
+    pub fn get(&self, id: ConnId) -> Option<&Socket> {
+        self.shelf.get(id)
+    }
+
+    /// A socket, to change it.
+    pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Socket> {
+        self.shelf.get_mut(id)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.shelf.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.shelf.is_empty()
+    }
+
+    /// Adds bytes for the peer.
+    pub fn push(&mut self, id: ConnId, bytes: &[u8]) -> Pushed {
+        let Some(socket) = self.shelf.get_mut(id).filter(|socket| !socket.deaf) else {
+            return Pushed::Dropped;
+        };
+        if let Some(credit) = &mut socket.credit {
+            let Some(left) = credit.send_left.checked_sub(bytes.len() as u64) else {
+                socket.deaf = true;
+                return Pushed::Overrun;
+            };
+            credit.send_left = left;
+        }
+        let first = socket.queue.is_empty();
+        self.held -= socket.queue.held();
+        socket.queue.append(&mut self.pool, bytes);
+        self.held += socket.queue.held();
+        Pushed::Queued { first }
+    }
+
+    /// The kernel took `n` bytes for the peer; what the client is to be granted for it.
+    pub fn sent(&mut self, id: ConnId, n: usize) -> Option<u32> {
+        let socket = self.shelf.get_mut(id)?;
+        self.held -= socket.queue.held();
+        socket.queue.consume(&mut self.pool, n, |_| {});
+        self.held += socket.queue.held();
+        socket.grant(n)
+    }
+
+    /// The peer takes nothing any more: what waits is dropped, and nothing more is taken.
+    pub fn break_off(&mut self, id: ConnId) {
+        let Some(socket) = self.shelf.get_mut(id) else { return };
+        self.held -= socket.queue.held();
+        socket.queue.clear(&mut self.pool, |_| {});
+        socket.deaf = true;
+    }
+
+    /// Memory that holds bytes towards peers.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Whether clients are not read, because as much waits for peers as may: what checked writes leave of the bulk
+    /// budget, and at any rate the floor. It never lasts: a peer that takes nothing for 5 s meanwhile is closed.
+    pub fn is_full(&self, bulk_left: usize) -> bool {
+        self.held > bulk_left.max(self.floor_bytes)
+    }
+}
