@@ -7,6 +7,7 @@ use crate::state::births::{Birth, Connect};
 use crate::state::notes::Note;
 use crate::state::sockets::{Credit, Pushed, Socket};
 use jstorrent_io_proto::errno::Errno;
+use jstorrent_io_proto::host;
 use jstorrent_io_proto::limits::CONNECT_WAIT_MS_DEFAULT;
 use jstorrent_io_proto::message::{ConnectOptions, ServerMessage, Status};
 use std::net::SocketAddr;
@@ -43,10 +44,10 @@ fn try_connect(
 ) -> Result<(), Errno> {
     check_new_id(state, channel, wire)?;
     let from = match options.local_address.as_deref() {
-        Some(text) => Some(address::parse(text).ok_or(Errno::EINVAL)?),
+        Some(text) => Some(host::literal(text).ok_or(Errno::EINVAL)?),
         None => None,
     };
-    let ip = address::parse(target.host).ok_or(Errno::EINVAL)?;
+    let ip = host::literal(target.host).ok_or(Errno::EINVAL)?;
     let to = SocketAddr::new(ip, target.port);
     if address::is_own(&state.settings, to) {
         return Err(Errno::EACCES);
