@@ -358,3 +358,28 @@ fn a_closed_stderr_does_not_end_it_and_sigpipe_is_ignored() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn dev_makes_its_root_and_says_how_to_try_it() {
+    let home = Home::new();
+    let dir = home.path("new/downloads");
+    let mut command = home.command();
+    command.arg("--dev").arg(&dir);
+    let daemon = Daemon::spawn(home, command);
+    let roots = daemon.http().call(Request::get("/roots").token(&daemon.token)).expect(200).json();
+    assert_eq!(roots[0]["key"], "dev");
+    assert!(dir.is_dir());
+    daemon.wait_for_stderr("/control/shutdown");
+    daemon.wait_for_stderr(&format!("http://127.0.0.1:{}/", daemon.port));
+    daemon.wait_for_stderr("$TOKEN");
+}
+
+#[test]
+fn without_any_configuration_it_starts_with_no_roots() {
+    let home = Home::new();
+    std::fs::remove_file(home.rpc_info()).unwrap();
+    let daemon = Daemon::start_in(home, &[]);
+    daemon.wait_for_stderr("WARN");
+    let roots = daemon.http().call(Request::get("/roots").token(&daemon.token)).expect(200);
+    assert_eq!(roots.json(), json!([]));
+}

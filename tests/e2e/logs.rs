@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::daemon::{Daemon, Ended, Home};
-use crate::support::http::Request;
+use crate::support::http::{Http, Request};
 
 #[test]
 fn the_log_is_in_the_platforms_place_and_private() {
@@ -47,7 +47,6 @@ fn a_stderr_that_nobody_reads_holds_up_nothing() {
     use std::process::Stdio;
 
     use crate::support::daemon::INSTALL_ID;
-    use crate::support::http::Http;
 
     let home = Home::new();
     // A pipe of 64 KiB that stays full.
@@ -65,4 +64,43 @@ fn a_stderr_that_nobody_reads_holds_up_nothing() {
     }
     http.call(Request::post("/control/shutdown").token(ready["token"].as_str().unwrap())).expect(200);
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// Calls with secrets in all places where they may be, and some where they may not.
+fn call_with_secrets(daemon: &Daemon) {
+    let token = &daemon.token;
+    let call = |request| daemon.http().call(request);
+    call(Request::post("/control/ping").field("Authorization", &format!("Bearer {token}"))).expect(200);
+    call(Request::post("/control/ping").token("a-wrong-token")).expect(401);
+    call(Request::get(&format!("/roots?token={token}")).token(token));
+    call(Request::get("/stream/1/a.mp4?ticket=a-wrong-ticket")).expect(401);
+    let open = serde_json::json!({"root": "main", "path": "a", "write": true, "create": true});
+    call(Request::post("/files/open").token(token).session("s").json(&open)).expect(201);
+}
+
+/// The log, which has no secret in it.
+fn log_without_secrets(daemon: &mut Daemon, more: &[&str]) -> String {
+    assert_eq!(daemon.stop(), Ended::Status(0));
+    let log = fs::read_to_string(daemon.home.log()).unwrap() + &daemon.stderr();
+    for secret in [daemon.token.as_str(), "a-wrong-token", "a-wrong-ticket"].iter().chain(more) {
+        assert!(!log.contains(secret), "{secret} in:\n{log}");
+    }
+    log
+}
+
+#[test]
+fn neither_tokens_nor_tickets_are_logged() {
+    let mut daemon = Daemon::start(&["--log-level", "trace"]);
+    call_with_secrets(&daemon);
+    let ticket = daemon.http().call(
+        Request::post("/control/stream_ticket")
+            .token(&daemon.token)
+            .session("s")
+            .json(&serde_json::json!({"fileId": 1})),
+    );
+    let url = ticket.expect(200).json()["url"].as_str().unwrap().to_owned();
+    let ticket = url.split_once("ticket=").unwrap().1;
+    let target = url.split_once(&daemon.stream_port.to_string()).unwrap().1;
+    Http::connect(daemon.stream_port).call(Request::get(target)).expect(200);
+    assert!(!log_without_secrets(&mut daemon, &[ticket]).is_empty());
 }
