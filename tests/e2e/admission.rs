@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, TcpStream};
 
 use crate::support::daemon::{Daemon, EXTENSION_ID};
 use crate::support::http::{Http, Request, Response};
+use crate::support::ws::Ws;
 
 const MAY_NOT_KNOW: [&str; 6] =
     ["/roots", "/no/such/endpoint", "/files/1", "/control/shutdown", "/stream/1", "/read/main?x=%zz"];
@@ -349,4 +350,17 @@ fn nobody_outside_loopback_gets_a_connection() {
     let daemon = Daemon::start(&[]);
     // Every other loopback address is an address that the daemon did not bind.
     assert!(TcpStream::connect((Ipv4Addr::new(127, 0, 0, 2), daemon.port)).is_err());
+}
+
+#[test]
+fn an_upgrade_needs_host_and_origin_and_a_token_only_where_one_is_there() {
+    let daemon = Daemon::start(&[]);
+    let open = |request| Ws::open(daemon.http(), request).map(|_| ()).map_err(|response| response.status);
+    assert_eq!(open(Ws::upgrade()), Ok(()));
+    assert_eq!(open(Ws::upgrade().field("Origin", &format!("chrome-extension://{EXTENSION_ID}"))), Ok(()));
+    assert_eq!(open(Ws::upgrade().token(&daemon.token)), Ok(()));
+    assert_eq!(open(Ws::upgrade().field("Authorization", &format!("Bearer {}", daemon.token))), Ok(()));
+    assert_eq!(open(Ws::upgrade().token("wrong")), Err(401));
+    assert_eq!(open(Ws::upgrade().field("Origin", "https://evil.example")), Err(403));
+    assert_eq!(open(Ws::upgrade().field("Host", "rebound.example")), Err(421));
 }

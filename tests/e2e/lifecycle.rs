@@ -14,6 +14,7 @@ use crate::support::DEADLINE;
 use crate::support::daemon::{BINARY, Daemon, Ended, Home, INSTALL_ID, Unready};
 use crate::support::http::{Http, Request};
 use crate::support::process::Process;
+use crate::support::ws::{Op, Ws};
 
 /// The contract's time for noticing a parent's death.
 const PARENT_NOTICED: Duration = Duration::from_secs(1);
@@ -382,4 +383,26 @@ fn without_any_configuration_it_starts_with_no_roots() {
     daemon.wait_for_stderr("WARN");
     let roots = daemon.http().call(Request::get("/roots").token(&daemon.token)).expect(200);
     assert_eq!(roots.json(), json!([]));
+}
+
+#[test]
+fn active_torrents_keep_it_from_being_idle() {
+    let mut daemon = Daemon::start(&["--idle-timeout", "1"]);
+    let mut ws = Ws::authenticated(daemon.port, &daemon.token, "s1");
+    // ACTIVITY: 3 torrents, which no answer follows.
+    ws.send(&Op::new(0x05, 0, 3u32.to_le_bytes()));
+    // A connection that is busy with nothing for longer than the time: the daemon's own end would close it.
+    assert!(!daemon.process().ends_within(Duration::from_millis(2500)));
+    ws.send(&Op::new(0x05, 0, 0u32.to_le_bytes()));
+    assert_eq!(daemon.wait(), Ended::Status(0));
+}
+
+#[test]
+fn an_end_closes_websockets_with_1001_and_takes_no_new_connections() {
+    let mut daemon = Daemon::start(&[]);
+    let mut ws = Ws::authenticated(daemon.port, &daemon.token, "s1");
+    daemon.process().signal(Signal::TERM);
+    assert_eq!(ws.closed(), 1001);
+    assert_eq!(daemon.wait(), Ended::Status(0));
+    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, daemon.port)).is_err());
 }

@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::support::daemon::{Daemon, Ended, Home};
 use crate::support::http::{Http, Request};
+use crate::support::ws::{Op, Ws};
 
 #[test]
 fn the_log_is_in_the_platforms_place_and_private() {
@@ -103,4 +104,17 @@ fn neither_tokens_nor_tickets_are_logged() {
     let target = url.split_once(&daemon.stream_port.to_string()).unwrap().1;
     Http::connect(daemon.stream_port).call(Request::get(target)).expect(200);
     assert!(!log_without_secrets(&mut daemon, &[ticket]).is_empty());
+}
+
+#[test]
+fn tokens_that_come_by_the_websocket_are_not_logged() {
+    let mut daemon = Daemon::start(&["--log-level", "trace"]);
+    let mut ws = Ws::open(daemon.http(), Ws::upgrade()).map_err(|r| r.status).unwrap();
+    ws.send(&Op::new(0x01, 1, ""));
+    ws.send(&Op::new(0x03, 2, [b"\x01", daemon.token.as_bytes()].concat()));
+    assert_eq!(ws.op_of(0x04).payload[0], 0);
+    let mut ws = Ws::open(daemon.http(), Ws::upgrade()).map_err(|r| r.status).unwrap();
+    ws.send(&Op::new(0x03, 2, b"\x01a-wrong-token"));
+    assert_eq!(ws.op_of(0x04).payload[0], 1);
+    log_without_secrets(&mut daemon, &[]);
 }
