@@ -64,6 +64,10 @@ pub struct Limits {
     pub space_wait_ms: u64,
     /// Chunk jobs of one `/hash/from-file` under way at a time.
     pub hash_jobs_max: usize,
+    /// Bytes of a file that one chunk job had better hash, so that it is worth its way to a worker.
+    pub hash_job_bytes: u64,
+    /// Chunks of one chunk job.
+    pub hash_job_chunks_max: u64,
     /// Work on files.
     pub disk: DiskLimits,
 }
@@ -99,6 +103,8 @@ impl Default for Limits {
             tickets_max: 16 << 10,
             space_wait_ms: 2_000,
             hash_jobs_max: 16,
+            hash_job_bytes: 4 << 20,
+            hash_job_chunks_max: 64,
             disk: DiskLimits::default(),
         }
     }

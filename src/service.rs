@@ -11,6 +11,7 @@ pub mod config;
 pub mod control;
 pub mod files;
 pub mod hash_body;
+pub mod hash_files;
 pub mod interfaces;
 pub mod io;
 pub mod key;
@@ -27,7 +28,7 @@ pub mod write;
 
 use crate::buffer::Buffer;
 use crate::conn::http::outbound::Outbound;
-use crate::ids::{ConnId, SessionId};
+use crate::ids::{ConnId, JobId, SessionId};
 use crate::job::Done;
 use crate::state::State;
 use crate::state::buffers::{Account, Reservation};
@@ -71,6 +72,13 @@ impl<'a> Call<'a> {
     /// The session, where the endpoint needs one.
     pub fn owner(&self) -> Result<SessionId, Refusal> {
         self.session.ok_or_else(|| Code::SessionRequired.into())
+    }
+
+    /// Whether the client asks for answers of that media type by its name.
+    pub fn accepts(&self, kind: &str) -> bool {
+        let essence =
+            |member: &str| member.split(';').next().is_some_and(|it| it.trim().eq_ignore_ascii_case(kind));
+        self.head.list("accept").is_some_and(|list| list.split(',').any(essence))
     }
 
     /// The announced length of the body, where it is known.
@@ -136,6 +144,8 @@ pub enum Task {
     HashBody(hash_body::HashBody),
     /// Streams a file.
     Stream(stream::Stream),
+    /// Hashes ranges of files.
+    HashFiles(Box<hash_files::HashFiles>),
     /// Waits for a reading of the configuration.
     Refresh(config::Refresh),
     /// Waits for the space below the roots.
@@ -192,8 +202,9 @@ impl Task {
     }
 
     /// A job of its has come home.
-    pub fn completed(&mut self, cx: &mut Cx<'_>, done: Done) {
+    pub fn completed(&mut self, cx: &mut Cx<'_>, job: JobId, done: Done) {
         match self {
+            Task::HashFiles(task) => task.completed(cx, job, done),
             Task::Await(task) => task.completed(done),
             Task::Read(task) => task.completed(cx, done),
             Task::Write(task) => task.completed(cx, done),
@@ -217,6 +228,7 @@ impl Task {
             Task::Checked(task) => task.advance(cx),
             Task::HashBody(task) => task.advance(cx),
             Task::Stream(task) => task.advance(cx, out),
+            Task::HashFiles(task) => task.advance(cx, out),
             Task::Refresh(task) => task.advance(cx),
             Task::Roots(task) => task.advance(cx),
         }
@@ -233,7 +245,11 @@ impl Task {
 
     /// The player, or client, has ended its side while the answer is under way: whether that ends the task.
     pub fn minds_hang_up(&self) -> bool {
-        matches!(self, Task::Stream(task) if task.minds_hang_up())
+        match self {
+            Task::Stream(task) => task.minds_hang_up(),
+            Task::HashFiles(task) => task.minds_hang_up(),
+            _ => false,
+        }
     }
 
     /// Whether it may last for hours: it is cut when the daemon ends.
@@ -250,6 +266,7 @@ impl Task {
             Task::Checked(task) => task.release(state),
             Task::HashBody(task) => task.release(state),
             Task::Stream(task) => task.release(state),
+            Task::HashFiles(task) => task.release(state),
             Task::Refresh(task) => task.release(state),
             Task::Roots(task) => task.release(state),
             Task::Ready(_) | Task::Await(_) => {}
@@ -270,7 +287,8 @@ pub fn begin(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
         | Endpoint::StreamTicket
         | Endpoint::OpsDelete
         | Endpoint::OpsTruncate
-        | Endpoint::EnsureDir => collect::json(call),
+        | Endpoint::EnsureDir
+        | Endpoint::HashFiles => collect::json(call),
         Endpoint::FileInfo => files::info(cx, call),
         Endpoint::FileRead => read::by_id(cx, call),
         Endpoint::FileWrite => write::by_id(cx, call),
@@ -283,6 +301,7 @@ pub fn begin(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
         Endpoint::OpsStat => paths::stat(cx, call),
         Endpoint::OpsList => paths::list(cx, call),
         Endpoint::HashBodySha1 | Endpoint::HashBodySha256 => hash_body::begin(cx, call),
+        Endpoint::HashPathSha1 | Endpoint::HashPathSha256 => hash_files::by_path(cx, call),
         Endpoint::Stream => stream::begin(cx, call),
         // What was in order has become a WebSocket before this.
         Endpoint::Io => match upgrade::check(call.head) {

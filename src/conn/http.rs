@@ -46,6 +46,8 @@ pub struct Http {
     reads_into_buffer: bool,
     /// The peer has ended its side.
     peer_ended: bool,
+    /// The peer's end was seen, though there may be bytes before it.
+    hung_up: bool,
     deadline: Time,
     /// It is to go on as a WebSocket.
     upgrade: Option<Upgrade>,
@@ -123,6 +125,7 @@ impl Http {
             out: Outbound::default(),
             reads_into_buffer: false,
             peer_ended: false,
+            hung_up: false,
             deadline: state.now.plus_ms(FIRST_REQUEST_WAIT_MS_MAX),
             upgrade: None,
             end: None,
@@ -253,7 +256,13 @@ impl Http {
 
     /// The peer's end was noticed early. Whoever only half-closes still gets the answer, but for streams.
     pub fn hung_up(&mut self, _state: &mut State) {
+        self.hung_up = true;
+        self.mind_hang_up();
+    }
+
+    fn mind_hang_up(&mut self) {
         if let Phase::Request(request) = &self.phase
+            && self.hung_up
             && request.task.as_ref().is_some_and(Task::minds_hang_up)
         {
             self.finish(true);
@@ -291,7 +300,7 @@ impl Http {
                 if self.out.in_flight() {
                     self.out.completed(state, done);
                 } else {
-                    request.completed(&mut Cx { state, me }, done);
+                    request.completed(&mut Cx { state, me }, job, done);
                 }
             }
             _ => salvage::salvage(state, done),
@@ -340,6 +349,10 @@ impl Http {
             return;
         }
         self.step_task(state);
+        self.mind_hang_up();
+        if self.end.is_some() {
+            return;
+        }
         self.out.pump(state, self.id);
         let Phase::Request(request) = &mut self.phase else { return };
         if request.task.is_none() && self.out.is_empty() && request.body.is_done() {

@@ -1,7 +1,7 @@
 //! A small body, collected whole before the endpoint sees it: JSON. Up to [`SMALL_BYTES_MAX`] it is kept by the
 //! connection; what announces more reserves its memory first, so that thousands of connections can't add up.
 
-use super::{Call, Cx, Intake, Step, Task, files, paths, ticket};
+use super::{Call, Cx, Intake, Step, Task, files, hash_files, paths, ticket};
 use crate::ids::SessionId;
 use crate::service::answer::Answer;
 use crate::state::State;
@@ -29,7 +29,8 @@ pub struct Collect {
     pending: Pending,
     bytes: Vec<u8>,
     bytes_max: usize,
-    needs_reservation: bool,
+    /// Bytes that are to be reserved, where any are.
+    wanted: Option<u64>,
     reservation: Option<Reservation>,
     complete: bool,
 }
@@ -42,12 +43,21 @@ pub fn json(call: &Call<'_>) -> Result<Task, Refusal> {
         return Err(Code::BodyTooLarge.into());
     }
     check_media_type(call)?;
-    let wants_ndjson = call.head.has_token("accept", "application/x-ndjson");
+    let endpoint = call.found.endpoint();
+    let wanted = match endpoint {
+        Endpoint::HashFiles => Some(hash_files::memory_bytes(announced)),
+        _ if announced.is_some_and(|length| length <= SMALL_BYTES_MAX as u64) => None,
+        _ => Some(announced.unwrap_or(bytes_max)),
+    };
     Ok(Task::Collect(Collect {
-        pending: Pending { endpoint: call.found.endpoint(), session: call.session, wants_ndjson },
+        pending: Pending {
+            endpoint,
+            session: call.session,
+            wants_ndjson: call.accepts("application/x-ndjson"),
+        },
         bytes: Vec::new(),
         bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX),
-        needs_reservation: announced.is_none_or(|length| length > SMALL_BYTES_MAX as u64),
+        wanted,
         reservation: None,
         complete: false,
     }))
@@ -66,7 +76,7 @@ fn check_media_type(call: &Call<'_>) -> Result<(), Refusal> {
 
 impl Collect {
     pub(super) fn intake(&mut self) -> Intake<'_> {
-        if self.needs_reservation && self.reservation.is_none() {
+        if self.wanted.is_some() && self.reservation.is_none() {
             return Intake::Later;
         }
         Intake::Collect(&mut self.bytes, self.bytes_max)
@@ -77,13 +87,13 @@ impl Collect {
     }
 
     pub(super) fn advance(&mut self, cx: &mut Cx<'_>) -> Step {
-        if self.needs_reservation && self.reservation.is_none() {
-            self.reservation = cx.state.buffers.reserve(self.bytes_max as u64, cx.me);
+        if let (Some(bytes), None) = (self.wanted, &self.reservation) {
+            self.reservation = cx.state.buffers.reserve(bytes, cx.me);
         }
-        if !self.complete {
+        if !self.complete || (self.wanted.is_some() && self.reservation.is_none()) {
             return Step::Wait;
         }
-        let task = call(cx, self.pending, &self.bytes);
+        let task = call(cx, self.pending, &self.bytes, &mut self.reservation);
         self.release(cx.state);
         match task {
             Ok(task) => Step::Become(Box::new(task)),
@@ -100,10 +110,16 @@ impl Collect {
 }
 
 /// The body is there: begins what the request asks for.
-fn call(cx: &mut Cx<'_>, pending: Pending, body: &[u8]) -> Result<Task, Refusal> {
+fn call(
+    cx: &mut Cx<'_>,
+    pending: Pending,
+    body: &[u8],
+    reservation: &mut Option<Reservation>,
+) -> Result<Task, Refusal> {
     match pending.endpoint {
         Endpoint::FileOpen => files::open(cx, pending, body),
         Endpoint::StreamTicket => ticket::issue(cx, pending, body),
+        Endpoint::HashFiles => hash_files::from_file(cx, pending, body, reservation),
         Endpoint::OpsDelete => paths::delete(cx, body),
         Endpoint::OpsTruncate => paths::truncate(cx, body),
         Endpoint::EnsureDir => paths::ensure_dir(cx, body),

@@ -40,7 +40,7 @@ pub fn begin(_cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
     };
     Ok(Task::HashBody(HashBody {
         algorithm,
-        as_json: call.head.has_token("accept", "application/json"),
+        as_json: call.accepts("application/json"),
         hasher: Some(Hasher::new(algorithm)),
         gathered: Vec::new(),
         out: 0,

@@ -36,6 +36,13 @@ pub struct Reservation {
     buffers: usize,
 }
 
+impl Reservation {
+    /// How many bytes it is worth.
+    pub fn bytes(&self) -> u64 {
+        (self.buffers * BUFFER_BYTES) as u64
+    }
+}
+
 /// The pool.
 #[derive(Debug)]
 pub struct Buffers {

@@ -8,3 +8,5 @@ mod checked;
 mod config;
 mod dialect;
 mod files;
+mod hash;
+mod hash_chunks;

@@ -87,9 +87,9 @@ impl Request {
     }
 
     /// A job of the task's has come home. What gathered in the meantime goes to it, if nothing follows at once.
-    pub(super) fn completed(&mut self, cx: &mut Cx<'_>, done: Done) {
+    pub(super) fn completed(&mut self, cx: &mut Cx<'_>, job: JobId, done: Done) {
         match &mut self.task {
-            Some(task) => task.completed(cx, done),
+            Some(task) => task.completed(cx, job, done),
             None => salvage::salvage(cx.state, done),
         }
         if self.drained {
