@@ -4,6 +4,7 @@
 pub mod http;
 pub mod outgoing;
 pub mod tcp;
+pub mod udp;
 pub mod websocket;
 
 /// How a connection has ended.

@@ -12,6 +12,7 @@ pub use dispatch::Conn;
 
 use crate::conn::http::Http;
 use crate::conn::outgoing::Outgoing;
+use crate::conn::udp::Udp;
 use crate::ids::ConnId;
 use crate::job::{Done, Job, Stage};
 use crate::limits::Limits;
@@ -24,6 +25,7 @@ use jstorrent_io_proto::errno::Errno;
 use jstorrent_io_proto::route::PortKind;
 use jstorrent_io_proto::rpc_info::Profile;
 use slots::Slots;
+use std::net::SocketAddr;
 
 /// The whole daemon, less its system calls.
 #[derive(Debug)]
@@ -156,6 +158,40 @@ impl Engine {
     /// What became of [`Effect::Connect`].
     pub fn connected(&mut self, id: ConnId, outcome: Result<(), Errno>) {
         self.with(id, |conn, state, _| conn.connected(state, outcome));
+        self.settle();
+    }
+
+    /// What became of [`Effect::BindUdp`]: the port, or a Linux error number.
+    pub fn datagram_bound(&mut self, id: ConnId, outcome: Result<u16, Errno>) {
+        self.with_udp(id, |udp, state, _| udp.bound(state, outcome));
+    }
+
+    /// [`Effect::Membership`] failed.
+    pub fn membership_failed(&mut self, id: ConnId, request_id: u32, errno: Errno) {
+        self.with_udp(id, |udp, state, _| udp.group_failed(state, request_id, errno));
+    }
+
+    /// A datagram of `n` bytes is in the place that was last given out.
+    pub fn datagram_received(&mut self, id: ConnId, n: usize, from: SocketAddr) {
+        self.with_udp(id, |udp, state, scratch| udp.received(state, from, &scratch[..n]));
+    }
+
+    /// The datagram to be sent next, and where to.
+    pub fn outgoing_datagram(&mut self, id: ConnId) -> Option<(SocketAddr, &[u8])> {
+        self.slots.get_mut(id)?.as_udp()?.outgoing(&self.state)
+    }
+
+    /// The datagram that [`outgoing_datagram`](Engine::outgoing_datagram) showed was sent, or never will be.
+    pub fn datagram_sent(&mut self, id: ConnId, outcome: Result<usize, Errno>) {
+        self.with_udp(id, |udp, state, _| udp.sent(state, outcome));
+    }
+
+    fn with_udp(&mut self, id: ConnId, act: impl FnOnce(&mut Udp, &mut State, &mut [u8])) {
+        self.with(id, |conn, state, scratch| {
+            if let Some(udp) = conn.as_udp() {
+                act(udp, state, scratch);
+            }
+        });
         self.settle();
     }
 

@@ -1,6 +1,7 @@
 //! The only place that knows mio and the clock: one poll thread that owns every socket, and what wakes it.
 
 mod connect;
+mod datagrams;
 pub mod event_loop;
 mod listeners;
 pub mod parent;

@@ -7,6 +7,7 @@ pub mod buffers;
 pub mod chain;
 pub mod channels;
 pub mod connects;
+pub mod datagrams;
 pub mod effects;
 pub mod files;
 pub mod identities;
@@ -87,6 +88,8 @@ pub struct State {
     pub channels: channels::Channels,
     /// TCP sockets of theirs.
     pub sockets: sockets::Sockets,
+    /// UDP sockets of theirs.
+    pub datagrams: datagrams::Datagrams,
     /// TCP connects under way.
     pub connects: connects::Connects,
     /// `/io` connections that are not read until bytes towards peers have gone.
@@ -134,6 +137,7 @@ impl State {
             births: births::Births::default(),
             channels: channels::Channels::new(&limits),
             sockets: sockets::Sockets::new(&limits),
+            datagrams: datagrams::Datagrams::default(),
             connects: connects::Connects::new(&limits),
             unread_channels: Vec::new(),
             limits,

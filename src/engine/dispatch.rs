@@ -4,6 +4,7 @@ use crate::conn::End;
 use crate::conn::http::Http;
 use crate::conn::outgoing::Outgoing;
 use crate::conn::tcp::Tcp;
+use crate::conn::udp::Udp;
 use crate::conn::websocket::WebSocket;
 use crate::ids::{ConnId, JobId};
 use crate::job::Done;
@@ -23,6 +24,8 @@ pub enum Conn {
     WebSocket(Box<WebSocket>),
     /// A TCP socket of a client's.
     Tcp(Box<Tcp>),
+    /// A UDP socket of a client's.
+    Udp(Box<Udp>),
 }
 
 impl Conn {
@@ -35,7 +38,7 @@ impl Conn {
         match self {
             Conn::Http(http) => http.stranger_since(),
             Conn::WebSocket(ws) => ws.stranger_since(),
-            Conn::Tcp(_) => None,
+            Conn::Tcp(_) | Conn::Udp(_) => None,
         }
     }
 
@@ -43,7 +46,7 @@ impl Conn {
     pub(super) fn is_unfinished(&self) -> bool {
         match self {
             Conn::Http(http) => http.is_unfinished(),
-            Conn::WebSocket(_) | Conn::Tcp(_) => false,
+            Conn::WebSocket(_) | Conn::Tcp(_) | Conn::Udp(_) => false,
         }
     }
 
@@ -52,6 +55,7 @@ impl Conn {
             Conn::Http(http) => http.deadline(),
             Conn::WebSocket(ws) => ws.deadline(),
             Conn::Tcp(tcp) => tcp.deadline(),
+            Conn::Udp(udp) => udp.deadline(),
         }
     }
 
@@ -60,6 +64,7 @@ impl Conn {
             Conn::Http(http) => http.expired(state),
             Conn::WebSocket(ws) => ws.expired(state),
             Conn::Tcp(tcp) => tcp.expired(state),
+            Conn::Udp(udp) => udp.expired(state),
         }
     }
 
@@ -72,6 +77,7 @@ impl Conn {
             Conn::Http(http) => http.place(state, scratch),
             Conn::WebSocket(ws) => ws.place(state, scratch),
             Conn::Tcp(tcp) => tcp.place(state, scratch),
+            Conn::Udp(udp) => udp.place(state, scratch),
         }
     }
 
@@ -80,13 +86,14 @@ impl Conn {
             Conn::Http(http) => http.received(state, scratch, n),
             Conn::WebSocket(ws) => ws.received(state, &mut scratch[..n]),
             Conn::Tcp(tcp) => tcp.received(state, scratch, n),
+            Conn::Udp(_) => {}
         }
     }
 
     pub(super) fn drained(&mut self, state: &mut State) {
         match self {
             Conn::Http(http) => http.drained(state),
-            Conn::WebSocket(_) => {}
+            Conn::WebSocket(_) | Conn::Udp(_) => {}
             Conn::Tcp(tcp) => tcp.drained(state),
         }
     }
@@ -96,13 +103,14 @@ impl Conn {
             Conn::Http(http) => http.ended(state),
             Conn::WebSocket(ws) => ws.ended(state),
             Conn::Tcp(tcp) => tcp.ended(state),
+            Conn::Udp(_) => {}
         }
     }
 
     pub(super) fn hung_up(&mut self, state: &mut State) {
         match self {
             Conn::Http(http) => http.hung_up(state),
-            Conn::WebSocket(_) | Conn::Tcp(_) => {}
+            Conn::WebSocket(_) | Conn::Tcp(_) | Conn::Udp(_) => {}
         }
     }
 
@@ -111,6 +119,7 @@ impl Conn {
             Conn::Http(http) => http.failed(state),
             Conn::WebSocket(ws) => ws.failed(errno),
             Conn::Tcp(tcp) => tcp.failed(state, errno),
+            Conn::Udp(udp) => udp.failed(state, errno),
         }
     }
 
@@ -118,7 +127,7 @@ impl Conn {
     pub(super) fn send_failed(&mut self, state: &mut State, errno: Errno) {
         match self {
             Conn::Tcp(tcp) => tcp.send_failed(state, errno),
-            Conn::Http(_) | Conn::WebSocket(_) => self.failed(state, errno),
+            Conn::Http(_) | Conn::WebSocket(_) | Conn::Udp(_) => self.failed(state, errno),
         }
     }
 
@@ -127,6 +136,11 @@ impl Conn {
         if let Conn::Tcp(tcp) = self {
             tcp.connected(state, outcome);
         }
+    }
+
+    /// It as a UDP socket.
+    pub(super) fn as_udp(&mut self) -> Option<&mut Udp> {
+        if let Conn::Udp(udp) = self { Some(udp) } else { None }
     }
 
     /// What it goes on as, where it is an HTTP connection that became a WebSocket, and what came behind the request.
@@ -142,6 +156,7 @@ impl Conn {
     pub(super) fn born(id: ConnId, birth: Birth, state: &mut State) -> Conn {
         match birth {
             Birth::Connect(plan) => Conn::Tcp(Box::new(Tcp::connect(id, plan, state))),
+            Birth::Bind(plan) => Conn::Udp(Box::new(Udp::bind(id, &plan, state))),
         }
     }
 
@@ -150,6 +165,7 @@ impl Conn {
             Conn::Http(http) => http.outgoing(),
             Conn::WebSocket(ws) => ws.outgoing(state),
             Conn::Tcp(tcp) => tcp.outgoing(state),
+            Conn::Udp(_) => Outgoing::Nothing,
         }
     }
 
@@ -158,20 +174,21 @@ impl Conn {
             Conn::Http(http) => http.sent(state, n),
             Conn::WebSocket(ws) => ws.sent(state, n),
             Conn::Tcp(tcp) => tcp.sent(state, n),
+            Conn::Udp(_) => {}
         }
     }
 
     pub(super) fn start_transfer(&mut self, state: &mut State) {
         match self {
             Conn::Http(http) => http.start_transfer(state),
-            Conn::WebSocket(_) | Conn::Tcp(_) => {}
+            Conn::WebSocket(_) | Conn::Tcp(_) | Conn::Udp(_) => {}
         }
     }
 
     pub(super) fn completed(&mut self, state: &mut State, job: JobId, done: Done) {
         match self {
             Conn::Http(http) => http.completed(state, job, done),
-            Conn::WebSocket(_) | Conn::Tcp(_) => salvage::salvage(state, done),
+            Conn::WebSocket(_) | Conn::Tcp(_) | Conn::Udp(_) => salvage::salvage(state, done),
         }
     }
 
@@ -180,6 +197,7 @@ impl Conn {
             Conn::Http(http) => http.noted(state, note),
             Conn::WebSocket(ws) => ws.noted(state, note),
             Conn::Tcp(tcp) => tcp.noted(state, note),
+            Conn::Udp(udp) => udp.noted(state, note),
         }
     }
 
@@ -189,6 +207,7 @@ impl Conn {
             Conn::Http(http) => http.end(),
             Conn::WebSocket(ws) => ws.end(),
             Conn::Tcp(tcp) => tcp.end(),
+            Conn::Udp(udp) => udp.end(),
         }
     }
 
@@ -198,6 +217,7 @@ impl Conn {
             Conn::Http(http) => http.release(state),
             Conn::WebSocket(ws) => ws.release(state),
             Conn::Tcp(tcp) => tcp.release(state),
+            Conn::Udp(udp) => udp.release(state),
         }
     }
 }

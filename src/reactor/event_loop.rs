@@ -1,6 +1,7 @@
 //! The poll thread: waits for events, feeds the engine, carries its effects, gives each connection its turn.
 
 use super::connect;
+use super::datagrams::{self, Datagrams};
 use super::listeners::{self, Listeners};
 use super::parent::ParentWatch;
 use super::signals::Signals;
@@ -50,6 +51,7 @@ pub struct Reactor<D: Disk> {
     engine: Engine,
     workers: Workers<D>,
     sources: Sources,
+    datagrams: Datagrams,
     listeners: Listeners,
     watches: Watches,
     started: Instant,
@@ -94,6 +96,7 @@ impl<D: Disk> Reactor<D> {
             engine,
             workers,
             sources: Sources::default(),
+            datagrams: Datagrams::default(),
             listeners,
             watches,
             started,
@@ -155,6 +158,9 @@ impl<D: Disk> Reactor<D> {
     }
 
     fn source_event(&mut self, token: Token, event: &Event) {
+        if let Some(id) = self.datagrams.event(event) {
+            return self.engine.state.turns.want(id);
+        }
         let Some((id, source)) = self.sources.find(token) else { return };
         if source.connecting
             && let Some(outcome) = connect::outcome(&source.stream.0)
@@ -198,9 +204,15 @@ impl<D: Disk> Reactor<D> {
                 Effect::Submit(job) => self.submit(job),
                 Effect::Close { id, abort } => {
                     self.sources.close(self.poll.registry(), id, abort);
+                    self.datagrams.close(self.poll.registry(), id);
                     self.listeners.may_try_again();
                 }
                 Effect::Connect { id, to, from, no_delay } => self.connect(id, to, from, no_delay),
+                Effect::BindUdp { .. } | Effect::Membership { .. } => {
+                    let shed = || self.workers.shed(1);
+                    let registry = self.poll.registry();
+                    datagrams::carry(&mut self.datagrams, registry, &mut self.engine, &effect, shed);
+                }
                 Effect::ShutdownWrite(id) => {
                     if let Some(source) = self.sources.get_mut(id) {
                         // Failure means that the peer has gone: the read will tell.
@@ -261,9 +273,13 @@ impl<D: Disk> Reactor<D> {
     }
 
     fn turn(&mut self, id: ConnId) {
+        if self.sources.get_mut(id).is_none() {
+            self.datagrams.turn(&mut self.engine, id);
+            return self.carry();
+        }
         let mut budget = Budget::new(self.engine.state.limits.turn_bytes_max);
         loop {
-            let Some(source) = self.sources.get_mut(id) else { return };
+            let Some(source) = self.sources.get_mut(id) else { break };
             let again = turn::step(&mut self.engine, id, &*source.stream, &mut source.ready, &mut budget);
             self.carry();
             if !again {

@@ -17,7 +17,7 @@ pub(super) const fn own_token(n: usize) -> Token {
 }
 
 /// The token that names a connection: its slot and as much of its serial as fits.
-fn token_of(id: ConnId) -> Token {
+pub(super) fn token_of(id: ConnId) -> Token {
     let slot = id.slot as usize;
     #[cfg(target_pointer_width = "64")]
     let slot = slot | (id.serial as usize) << 32;

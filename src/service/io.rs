@@ -3,6 +3,7 @@
 
 mod address;
 mod tcp;
+mod udp;
 
 pub use tcp::{send, send_on};
 
@@ -37,6 +38,20 @@ pub fn handle(state: &mut State, channel: ConnId, request_id: u32, message: Clie
                 None => state.metrics.messages_dropped += 1,
             }
         }
+        ClientMessage::UdpBind { socket_id, port, bind_addr } => {
+            udp::bind(state, channel, request_id, socket_id, port, &bind_addr);
+        }
+        ClientMessage::UdpSend { socket_id, port, addr, data } => {
+            let to = udp::Destination { addr: &addr, port };
+            udp::send(state, channel, request_id, socket_id, to, data);
+        }
+        ClientMessage::UdpClose { socket_id } => udp::close(state, channel, request_id, socket_id),
+        ClientMessage::UdpJoinMulticast { socket_id, group } => {
+            udp::group(state, channel, request_id, socket_id, &group, true);
+        }
+        ClientMessage::UdpLeaveMulticast { socket_id, group } => {
+            udp::group(state, channel, request_id, socket_id, &group, false);
+        }
         ClientMessage::Keepalive => {}
         ClientMessage::Error { message } => log::debug!("/io: the client reports: {message}"),
         other => {
@@ -67,7 +82,7 @@ fn check_new_id(state: &State, channel: ConnId, wire: u32) -> Result<(), Errno> 
         Err(Errno::EINVAL)
     } else if ids.contains_key(&wire) {
         Err(Errno::EEXIST)
-    } else if state.sockets.len() >= state.limits.sockets_max {
+    } else if state.sockets.len() + state.datagrams.len() >= state.limits.sockets_max {
         Err(Errno::EMFILE)
     } else {
         Ok(())

@@ -10,6 +10,17 @@ use std::net::{IpAddr, SocketAddr};
 pub enum Birth {
     /// A socket that connects to an address. Its [`Socket`](super::sockets::Socket) is there already.
     Connect(Connect),
+    /// A UDP socket. Its [`UdpSocket`](super::datagrams::UdpSocket) is there already.
+    Bind(Bind),
+}
+
+/// A UDP socket that is to be bound.
+#[derive(Debug)]
+pub struct Bind {
+    /// Where; port 0: any.
+    pub at: SocketAddr,
+    /// The request that the outcome answers.
+    pub request_id: u32,
 }
 
 /// A socket that connects.

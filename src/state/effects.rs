@@ -28,6 +28,24 @@ pub enum Effect {
         /// `TCP_NODELAY`.
         no_delay: bool,
     },
+    /// Bind a UDP socket; the outcome comes by `Engine::datagram_bound`.
+    BindUdp {
+        /// Whose.
+        id: ConnId,
+        /// Where.
+        at: SocketAddr,
+    },
+    /// Join or leave a multicast group on all interfaces; failure comes by `Engine::membership_failed`.
+    Membership {
+        /// Whose socket.
+        id: ConnId,
+        /// Which group.
+        group: IpAddr,
+        /// Join, else leave.
+        join: bool,
+        /// The request that failure answers.
+        request_id: u32,
+    },
     /// Send FIN: nothing more will be written.
     ShutdownWrite(ConnId),
     /// Keep little in the kernel for this connection: it is a stream, which may be abandoned at any time.

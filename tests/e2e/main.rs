@@ -15,3 +15,4 @@ mod lifecycle;
 mod logs;
 mod orphaned_writes;
 mod stream;
+mod udp;

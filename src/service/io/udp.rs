@@ -1,0 +1,100 @@
+//! UDP_BIND, UDP_SEND, UDP_CLOSE, and multicast groups.
+
+use super::{check_new_id, find, refuse};
+use crate::ids::ConnId;
+use crate::state::State;
+use crate::state::births::{Bind, Birth};
+use crate::state::datagrams::UdpSocket;
+use crate::state::effects::Effect;
+use crate::state::notes::Note;
+use jstorrent_io_proto::errno::Errno;
+use jstorrent_io_proto::host;
+use jstorrent_io_proto::message::{ServerMessage, Status};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// UDP_BIND. An empty address: all IPv4 interfaces; `::`: both families.
+pub(super) fn bind(state: &mut State, channel: ConnId, request_id: u32, wire: u32, port: u16, addr: &str) {
+    let ip = if addr.is_empty() { Some(Ipv4Addr::UNSPECIFIED.into()) } else { host::literal(addr) };
+    let opened = check_new_id(state, channel, wire).and_then(|()| {
+        let at = SocketAddr::new(ip.ok_or(Errno::EINVAL)?, port);
+        open(state, channel, wire, Bind { at, request_id });
+        Ok(())
+    });
+    if let Err(errno) = opened {
+        let message =
+            ServerMessage::UdpBound { socket_id: wire, status: Status::Failed, bound_port: 0, errno };
+        state.tell(channel, request_id, &message);
+    }
+}
+
+/// Puts a socket down for a connection that is to be made, under its id on the wire.
+fn open(state: &mut State, channel_id: ConnId, wire: u32, plan: Bind) {
+    let id = state.identities.reserve();
+    let Some(channel) = state.channels.get_mut(channel_id) else { return };
+    channel.ids.insert(wire, id);
+    state.datagrams.open(id, UdpSocket::new(channel_id, wire));
+    state.births.add(id, Birth::Bind(plan));
+}
+
+/// UDP_SEND to a number, or with an empty address to the default destination. What can't be sent is dropped and
+/// counted, never an ERROR; only an id that is not there is one.
+pub(super) fn send(
+    state: &mut State,
+    channel: ConnId,
+    request_id: u32,
+    wire: u32,
+    to: Destination<'_>,
+    data: &[u8],
+) {
+    let Some(id) = find_udp(state, channel, wire) else {
+        return refuse(state, channel, request_id, "udp_send: no socket of this id is open");
+    };
+    let default_to = state.datagrams.get(id).and_then(|socket| socket.default_to);
+    let address = match to.addr {
+        "" => default_to,
+        addr => host::literal(addr).map(|ip| SocketAddr::new(ip, to.port)),
+    };
+    match address {
+        Some(address) => send_to(state, id, address, data),
+        None => state.metrics.udp_dropped += 1,
+    }
+}
+
+/// Where a datagram is to go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Destination<'a> {
+    pub(super) addr: &'a str,
+    pub(super) port: u16,
+}
+
+/// Queues a datagram for an address.
+pub(super) fn send_to(state: &mut State, id: ConnId, to: SocketAddr, data: &[u8]) {
+    if state.datagrams.push(id, to, data) {
+        state.turns.want(id);
+    } else {
+        state.metrics.udp_dropped += 1;
+    }
+}
+
+/// UDP_CLOSE.
+pub(super) fn close(state: &mut State, channel: ConnId, request_id: u32, wire: u32) {
+    match find_udp(state, channel, wire) {
+        Some(id) => state.notes.send(id, Note::Close),
+        None => refuse(state, channel, request_id, "udp_close: no socket of this id is open"),
+    }
+}
+
+/// UDP_JOIN_MULTICAST, UDP_LEAVE_MULTICAST: on all interfaces.
+pub(super) fn group(state: &mut State, channel: ConnId, request_id: u32, wire: u32, group: &str, join: bool) {
+    let Some(id) = find_udp(state, channel, wire) else {
+        return refuse(state, channel, request_id, "udp multicast: no socket of this id is open");
+    };
+    match host::literal(group).filter(IpAddr::is_multicast) {
+        Some(group) => state.effects.push_back(Effect::Membership { id, group, join, request_id }),
+        None => refuse(state, channel, request_id, "udp multicast: the group must be a multicast address"),
+    }
+}
+
+fn find_udp(state: &State, channel: ConnId, wire: u32) -> Option<ConnId> {
+    find(state, channel, wire).filter(|id| state.datagrams.get(*id).is_some())
+}
