@@ -278,8 +278,7 @@ impl<D: Disk> Reactor<D> {
             return self.carry();
         }
         let mut budget = Budget::new(self.engine.state.limits.turn_bytes_max);
-        loop {
-            let Some(source) = self.sources.get_mut(id) else { break };
+        while let Some(source) = self.sources.get_mut(id) {
             let again = turn::step(&mut self.engine, id, &*source.stream, &mut source.ready, &mut budget);
             self.carry();
             if !again {

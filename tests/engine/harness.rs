@@ -312,6 +312,10 @@ impl Bench {
             Effect::ShutdownWrite(id) => self.clients.get_mut(&id).unwrap().fin = true,
             // There is no network here.
             Effect::Connect { id, .. } => self.engine.connected(id, Err(Errno::ENETUNREACH)),
+            Effect::BindUdp { id, .. } => self.engine.datagram_bound(id, Err(Errno::ENETUNREACH)),
+            Effect::Membership { id, request_id, .. } => {
+                self.engine.membership_failed(id, request_id, Errno::ENETUNREACH);
+            }
             Effect::SmallSendBuffer(_) | Effect::StopListening => {}
         }
     }
