@@ -13,6 +13,7 @@ mod frozen;
 mod io;
 mod lifecycle;
 mod logs;
+mod native_host;
 mod orphaned_writes;
 mod stream;
 mod udp;
