@@ -1,6 +1,7 @@
 //! Tests of the disk on real folders: what each call does, and what links, races, faults and shortages do to it.
 
 mod bytes;
+mod frozen;
 mod handles;
 mod links;
 mod loops;
