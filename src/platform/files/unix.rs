@@ -153,11 +153,36 @@ pub(crate) fn flush(file: &File, _writable: bool) -> io::Result<()> {
     file.sync_data()
 }
 
-/// Bytes that nobody uses on the file system of `file`, those kept for the system included; `None` where it doesn't
-/// count them.
+/// Bytes that this process could still use on the file system of `file`; `None` where it doesn't count them.
 pub(crate) fn unused_bytes(file: &File) -> Option<u64> {
     let system = rustix::fs::fstatvfs(file).ok().filter(|system| system.f_blocks > 0)?;
-    Some(system.f_bfree.saturating_mul(system.f_frsize))
+    // The system's own share is for the superuser, too.
+    let blocks = if rustix::process::geteuid().is_root() { system.f_bfree } else { system.f_bavail };
+    Some(blocks.saturating_mul(system.f_frsize))
+}
+
+/// Bytes of holes among the first `end` bytes of `file`, or of some of them: at most so many are looked at.
+#[cfg(target_os = "linux")]
+pub(crate) fn holes(file: &File, end: u64, holes_max: usize) -> u64 {
+    use rustix::fs::{SeekFrom, seek};
+    let (mut at, mut bytes) = (0, 0);
+    for _ in 0..holes_max {
+        // The file's position is nobody's.
+        let Ok(hole) = seek(file, SeekFrom::Hole(at)) else { break };
+        if hole >= end {
+            break;
+        }
+        // An error: there is no more data behind it.
+        at = seek(file, SeekFrom::Data(hole)).unwrap_or(end).min(end);
+        bytes += at - hole;
+    }
+    bytes
+}
+
+/// None that are known of.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn holes(_: &File, _: u64, _: usize) -> u64 {
+    0
 }
 
 /// Space and writability below the folder `path`.

@@ -110,6 +110,11 @@ pub(crate) fn unused_bytes(_: &File) -> Option<u64> {
     None
 }
 
+/// None that are known of.
+pub(crate) fn holes(_: &File, _: u64, _: usize) -> u64 {
+    0
+}
+
 /// Space and writability below the folder `path`.
 pub(crate) fn space(path: &Path) -> io::Result<RootSpace> {
     let writable = !std::fs::metadata(path)?.permissions().readonly();

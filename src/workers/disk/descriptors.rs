@@ -170,3 +170,105 @@ fn start() -> Option<Sender<Vec<Arc<Descriptor>>>> {
     let thread = thread::Builder::new().name("closer".to_owned());
     thread.spawn(move || closing.into_iter().for_each(drop)).ok().map(|_| queue)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn descriptor(root: u32, file: File) -> Descriptor {
+        Descriptor::new(file, RootNumber(root), Arc::default())
+    }
+
+    fn any_file() -> File {
+        File::open(std::env::current_exe().unwrap()).unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Against a list of keys, oldest use first.
+        #[test]
+        fn keeps_what_was_used_last(
+            max in 1_usize..6,
+            steps in proptest::collection::vec((0_u8..4, 0_u64..10), 1..60),
+        ) {
+            let cache = Descriptors::new(max);
+            let mut model: Vec<u64> = Vec::new();
+            for (what, key) in steps {
+                let known = model.iter().position(|old| *old == key);
+                match what {
+                    0 => {
+                        cache.insert(key, descriptor(0, any_file()));
+                        known.map(|index| model.remove(index));
+                        model.push(key);
+                        model.drain(..model.len().saturating_sub(max));
+                    }
+                    1 => {
+                        prop_assert_eq!(cache.get(key).is_some(), known.is_some());
+                        if let Some(index) = known {
+                            model.remove(index);
+                            model.push(key);
+                        }
+                    }
+                    2 => {
+                        cache.remove(key);
+                        known.map(|index| model.remove(index));
+                    }
+                    _ => {
+                        let n = (key as usize).min(model.len());
+                        prop_assert_eq!(cache.shed(key as usize), n);
+                        model.drain(..n);
+                    }
+                }
+                prop_assert_eq!(cache.len(), model.len());
+                let ages: Vec<u64> = cache.lock().by_age.values().copied().collect();
+                prop_assert_eq!(&ages, &model);
+            }
+        }
+    }
+
+    #[test]
+    fn the_quicker_of_two_wins() {
+        let cache = Descriptors::new(4);
+        let first = cache.insert(1, descriptor(0, any_file()));
+        let second = cache.insert(1, descriptor(0, any_file()));
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!(cache.len(), 1);
+    }
+
+    /// A file whose closing takes 20 s: a socket that waits for its peer to take what was sent.
+    #[cfg(unix)]
+    fn slow_to_close() -> (File, std::net::TcpStream) {
+        use std::io::Write as _;
+        use std::os::fd::OwnedFd;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (theirs, _) = listener.accept().unwrap();
+        socket2::SockRef::from(&ours).set_linger(Some(std::time::Duration::from_secs(20))).unwrap();
+        ours.set_nonblocking(true).unwrap();
+        while ours.write(&[0; 65536]).is_ok() {}
+        (File::from(OwnedFd::from(ours)), theirs)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_waits_for_another_roots_file_to_close() {
+        let (done, outcome) = channel();
+        let (slow, peer) = slow_to_close();
+        thread::spawn(move || {
+            let cache = Descriptors::new(1);
+            cache.insert(1, descriptor(1, slow));
+            cache.insert(2, descriptor(2, any_file()));
+            let (slow, _peer) = slow_to_close();
+            cache.insert(3, descriptor(1, slow));
+            cache.shed(1);
+            // A last use on the poll thread.
+            let (slow, _peer) = slow_to_close();
+            cache.release(Arc::new(descriptor(1, slow)));
+            done.send(cache.len())
+        });
+        assert_eq!(outcome.recv_timeout(std::time::Duration::from_secs(10)), Ok(0), "waited");
+        drop(peer);
+    }
+}

@@ -9,6 +9,9 @@ use std::fs::File;
 use std::io;
 use std::sync::PoisonError;
 
+/// Holes of a file that are counted before its blocks are reserved.
+const HOLES_MAX: usize = 10_000;
+
 /// Makes the file at least `size` bytes long; returns its size then.
 pub(super) fn preallocate(descriptor: &Descriptor, size: u64, full: bool) -> Result<u64, DiskError> {
     if !full || !reserve(descriptor, size)? {
@@ -37,16 +40,17 @@ fn reserve(descriptor: &Descriptor, size: u64) -> Result<bool, DiskError> {
 
 /// Refuses at once what can't fit, instead of filling the disk under everybody's feet to find out.
 fn check_room(file: &File, size: u64) -> Result<(), DiskError> {
+    let Some(unused) = files::unused_bytes(file) else { return Ok(()) };
     let facts = files::facts(file).map_err(of_file)?;
-    let missing = size.saturating_sub(facts.size.max(facts.allocated));
-    match files::unused_bytes(file) {
-        Some(unused) if missing > unused => Err(DiskError::DiskFull),
-        _ => Ok(()),
-    }
+    let within = size.min(facts.size);
+    // Both say too much: bytes that were compressed look missing, bytes that are reserved look like holes.
+    let holes = files::holes(file, within, HOLES_MAX) + (size - within);
+    let missing = size.saturating_sub(facts.allocated).min(holes);
+    if missing > unused { Err(DiskError::DiskFull) } else { Ok(()) }
 }
 
-/// Frees the blocks that were reserved behind the file's end. The reservation's own error is what counts, so that one
-/// in here is of no interest.
+/// Frees the blocks that were reserved behind the file's end; those that filled its holes stay. The reservation's own
+/// error is what counts, so that one in here is of no interest.
 fn give_back(descriptor: &Descriptor) {
     let _alone = descriptor.resizing.write().unwrap_or_else(PoisonError::into_inner);
     let file = descriptor.file();

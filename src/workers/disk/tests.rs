@@ -17,6 +17,7 @@ use crate::ids::RootNumber;
 use crate::job::{Ask, Done};
 use crate::limits::DiskLimits;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 
 /// A disk, and a root in a folder of its own. Beside the root there is a file that nothing may touch.
@@ -108,6 +109,22 @@ fn filled(content: &[u8]) -> Buffer {
     buffer
 }
 
+/// Does `work` while another thread does `other` over and over.
+fn meanwhile(other: impl Fn() + Sync, work: impl FnOnce()) {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                other();
+            }
+        });
+        // Even a `work` that panics ends the other.
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        over.store(true, Ordering::Relaxed);
+        outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+}
+
 /// Runs the test `name` of this binary, one that is left out otherwise, in a process of its own.
 #[cfg(target_os = "linux")]
 fn in_a_process(name: &str) {
@@ -118,4 +135,15 @@ fn in_a_process(name: &str) {
     let said = String::from_utf8_lossy(&output.stdout);
     let failed = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("1 passed"), "{}: {said}{failed}", output.status);
+}
+
+/// Runs a tool of the system's; notes that something is not tested where it fails.
+#[cfg(target_os = "linux")]
+fn run(command: &mut std::process::Command) -> bool {
+    let output = command.output();
+    let done = output.as_ref().is_ok_and(|output| output.status.success());
+    if !done {
+        not_tested(&format!("{command:?}: {output:?}"));
+    }
+    done
 }

@@ -43,40 +43,11 @@ impl Drop for Freezer {
     }
 }
 
-fn run(command: &mut Command) -> bool {
-    let output = command.output();
-    let done = output.as_ref().is_ok_and(|output| output.status.success());
-    if !done {
-        not_tested(&format!("{command:?}: {output:?}"));
-    }
-    done
-}
-
 /// Does `work` on another thread and waits for it, but not for long.
 fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (done, outcome) = channel();
     thread::spawn(move || done.send(work()));
     outcome.recv_timeout(Duration::from_secs(5)).ok()
-}
-
-#[test]
-fn closing_a_frozen_roots_file_holds_up_nobody_else() {
-    let t = Fixture::with(DiskLimits { descriptors_max: 1, ..DiskLimits::default() });
-    let Some(f) = Freezer::new(t).map(Arc::new) else { return };
-    // The last close of a deleted file changes its file system.
-    let deleted = f.t.disk.open(&f.root, &rel("file"), MAKE).unwrap().file;
-    f.t.write(&deleted, 0, b"content").unwrap();
-    std::fs::remove_file(f.root.path.join("file")).unwrap();
-    if !f.freeze() {
-        return;
-    }
-    let other = f.clone();
-    let outcome = in_time(move || {
-        let file = other.t.make("file on another root", b"written");
-        other.t.read(&file, 0, 10)
-    });
-    f.thaw();
-    assert_eq!(outcome, Some(Ok((b"written".to_vec(), 7))), "waited for the frozen one");
 }
 
 #[test]

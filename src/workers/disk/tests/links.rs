@@ -137,3 +137,14 @@ fn deleting_removes_links_and_not_what_they_lead_to() {
     assert_eq!(std::fs::read(outside.join("other/sub/file")).unwrap(), b"keep");
     t.secret_is_untouched();
 }
+
+#[test]
+fn a_folder_to_be_emptied_is_no_link() {
+    use crate::platform::files::open_folder_itself;
+    let t = Fixture::new();
+    std::fs::create_dir(t.at("folder")).unwrap();
+    symlink("folder", t.at("link")).unwrap();
+    let root = confined::root_folder(&t.root).unwrap();
+    assert!(open_folder_itself(&root, "folder".as_ref()).is_ok());
+    assert!(open_folder_itself(&root, "link".as_ref()).is_err());
+}

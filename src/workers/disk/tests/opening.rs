@@ -134,6 +134,20 @@ mod special {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_special_file_never_notices() {
+        use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
+        let t = Fixture::new();
+        assert!(node(&t, "fifo", FileType::Fifo, 0));
+        let events = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+        add_watch(&events, t.at("fifo"), WatchFlags::OPEN).unwrap();
+        for how in [READ, WRITE, MAKE] {
+            assert_eq!(t.open("fifo", how).unwrap_err(), DiskError::NotRegular);
+        }
+        assert_eq!(rustix::io::read(&events, &mut [0; 256]), Err(rustix::io::Errno::AGAIN), "it was opened");
+    }
+
     #[test]
     fn a_fifo_under_a_handle_is_not_what_was_opened() {
         let t = Fixture::with(DiskLimits { descriptors_max: 1, ..DiskLimits::default() });
