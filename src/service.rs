@@ -16,6 +16,7 @@ pub mod interfaces;
 pub mod io;
 pub mod key;
 pub mod lease;
+pub mod names;
 pub mod paths;
 pub mod read;
 pub mod refusals;

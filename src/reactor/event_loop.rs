@@ -4,6 +4,7 @@ use super::connect;
 use super::datagrams::{self, Datagrams};
 use super::listeners::{self, Listeners};
 use super::parent::ParentWatch;
+use super::servers::Servers;
 use super::signals::Signals;
 use super::sources::{Sources, own_token};
 use super::stdin::StdinWatch;
@@ -53,6 +54,7 @@ pub struct Reactor<D: Disk> {
     sources: Sources,
     datagrams: Datagrams,
     listeners: Listeners,
+    servers: Servers,
     watches: Watches,
     started: Instant,
 }
@@ -98,6 +100,7 @@ impl<D: Disk> Reactor<D> {
             sources: Sources::default(),
             datagrams: Datagrams::default(),
             listeners,
+            servers: Servers::default(),
             watches,
             started,
         })
@@ -158,7 +161,7 @@ impl<D: Disk> Reactor<D> {
     }
 
     fn source_event(&mut self, token: Token, event: &Event) {
-        if let Some(id) = self.datagrams.event(event) {
+        if let Some(id) = self.datagrams.event(event).or_else(|| self.servers.edge(token)) {
             return self.engine.state.turns.want(id);
         }
         let Some((id, source)) = self.sources.find(token) else { return };
@@ -205,13 +208,19 @@ impl<D: Disk> Reactor<D> {
                 Effect::Close { id, abort } => {
                     self.sources.close(self.poll.registry(), id, abort);
                     self.datagrams.close(self.poll.registry(), id);
+                    self.servers.close(self.poll.registry(), id);
                     self.listeners.may_try_again();
+                    self.servers.may_try_again(&mut self.engine);
                 }
                 Effect::Connect { id, to, from, no_delay } => self.connect(id, to, from, no_delay),
                 Effect::BindUdp { .. } | Effect::Membership { .. } => {
                     let shed = || self.workers.shed(1);
                     let registry = self.poll.registry();
                     datagrams::carry(&mut self.datagrams, registry, &mut self.engine, &effect, shed);
+                }
+                Effect::Listen { id, at, both_families } => {
+                    let bound = self.servers.listen(self.poll.registry(), id, at, both_families);
+                    self.engine.listening(id, bound);
                 }
                 Effect::ShutdownWrite(id) => {
                     if let Some(source) = self.sources.get_mut(id) {
@@ -264,6 +273,12 @@ impl<D: Disk> Reactor<D> {
         self.carry();
     }
 
+    fn accept_peers(&mut self, server: ConnId) {
+        let (engine, sources, workers) = (&mut self.engine, &mut self.sources, &self.workers);
+        self.servers.accept(self.poll.registry(), engine, sources, server, || workers.shed(1));
+        self.carry();
+    }
+
     /// Everyone who stands in line now has one turn.
     fn turns(&mut self) {
         for _ in 0..self.engine.state.turns.len() {
@@ -275,7 +290,7 @@ impl<D: Disk> Reactor<D> {
     fn turn(&mut self, id: ConnId) {
         if self.sources.get_mut(id).is_none() {
             self.datagrams.turn(&mut self.engine, id);
-            return self.carry();
+            return self.accept_peers(id);
         }
         let mut budget = Budget::new(self.engine.state.limits.turn_bytes_max);
         while let Some(source) = self.sources.get_mut(id) {

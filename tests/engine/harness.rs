@@ -316,6 +316,7 @@ impl Bench {
             Effect::Membership { id, request_id, .. } => {
                 self.engine.membership_failed(id, request_id, Errno::ENETUNREACH);
             }
+            Effect::Listen { id, .. } => self.engine.listening(id, Err(Errno::EADDRNOTAVAIL)),
             Effect::SmallSendBuffer(_) | Effect::StopListening => {}
         }
     }
