@@ -19,6 +19,7 @@ use crate::limits::Limits;
 use crate::service::{common, config, io, names, salvage, session};
 use crate::state::effects::Effect;
 use crate::state::random::Random;
+use crate::state::workload::Workload;
 use crate::state::{Settings, State};
 use crate::time::Time;
 use jstorrent_io_proto::errno::Errno;
@@ -257,6 +258,12 @@ impl Engine {
                 None => self.bury(owner, done),
             }
         }
+        self.settle();
+    }
+
+    /// The world has looked at the workers, as [`Effect::MeasureWorkers`] asked.
+    pub fn workers_measured(&mut self, workload: Workload) {
+        self.state.workloads.measured(workload, &mut self.state.notes);
         self.settle();
     }
 

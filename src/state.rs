@@ -24,6 +24,7 @@ pub mod sockets;
 pub mod spaces;
 pub mod timers;
 pub mod turns;
+pub mod workload;
 
 use crate::ids::{ConnId, FileId, JobId};
 use crate::job::{Ask, Job, Lane, Stage};
@@ -78,6 +79,8 @@ pub struct State {
     pub rereads: rereads::Rereads,
     /// What is known of the space below the roots.
     pub spaces: spaces::Spaces,
+    /// What the workers have to do.
+    pub workloads: workload::Workloads,
     /// Pooled memory.
     pub buffers: buffers::Buffers,
     /// Which connection has which slot.
@@ -160,6 +163,7 @@ impl State {
             roots: roots::Roots::default(),
             rereads: rereads::Rereads::default(),
             spaces: spaces::Spaces::default(),
+            workloads: workload::Workloads::default(),
             files: files::Files::default(),
             sessions: sessions::Sessions::default(),
             ranges: ranges::Ranges::default(),

@@ -229,6 +229,7 @@ impl<D: Disk> Reactor<D> {
                     }
                 }
                 Effect::SmallSendBuffer(id) => self.small_send_buffer(id),
+                Effect::MeasureWorkers => self.engine.workers_measured(self.workers.measure()),
                 Effect::StopListening => self.listeners.close(self.poll.registry()),
             }
         }

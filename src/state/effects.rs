@@ -59,6 +59,8 @@ pub enum Effect {
     ShutdownWrite(ConnId),
     /// Keep little in the kernel for this connection: it is a stream, which may be abandoned at any time.
     SmallSendBuffer(ConnId),
+    /// Look at the workers, and say so by `Engine::workers_measured`.
+    MeasureWorkers,
     /// Accept no more connections: the end has begun.
     StopListening,
 }

@@ -120,6 +120,11 @@ pub trait Disk: Send + Sync + 'static {
         0
     }
 
+    /// What happened so far.
+    fn counters(&self) -> DiskCounters {
+        DiskCounters::default()
+    }
+
     /// A read that can't block, for the poll thread: `None` where it would have to, or where the platform can't
     /// tell. Ends as [`crate::job::Ask::Read`] would.
     fn read_now(&self, file: &FileHandle, offset: u64, into: &mut [u8])

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 /// What happened so far, for `/stats`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DiskCounters {
     /// Descriptors of open files that are kept now.
     pub descriptors: usize,
@@ -63,11 +63,6 @@ impl RealDisk {
             next_key: AtomicU64::new(0),
             reopened: AtomicU64::new(0),
         }
-    }
-
-    /// What happened so far.
-    pub fn counters(&self) -> DiskCounters {
-        DiskCounters { descriptors: self.descriptors.len(), reopened: self.reopened.load(Ordering::Relaxed) }
     }
 
     /// The open file of a handle, to read from by offset; opened again where that is needed.
@@ -320,6 +315,10 @@ impl Disk for RealDisk {
 
     fn shed(&self, n: usize) -> usize {
         self.descriptors.shed(n)
+    }
+
+    fn counters(&self) -> DiskCounters {
+        DiskCounters { descriptors: self.descriptors.len(), reopened: self.reopened.load(Ordering::Relaxed) }
     }
 
     fn read_now(
