@@ -169,11 +169,14 @@ fn a_request_in_flight_keeps_the_daemon_from_idling() {
     assert!(bench.engine.state.exiting);
 }
 
+/// A request's way to its end.
+type Way = (&'static str, fn(&mut Bench));
+
 #[test]
 fn every_way_out_of_a_request_is_counted() {
     let mut bench = idling();
     bench.write("f", vec![1; 1 << 20]);
-    let ways: [(&str, fn(&mut Bench)); 8] = [
+    let ways: [Way; 8] = [
         ("answered", |bench| drop(bench.get("/health").ok())),
         ("refused", |bench| drop(bench.get("/nothing").refused(404, "no_such_endpoint"))),
         ("turned away", |bench| {
