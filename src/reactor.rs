@@ -5,7 +5,6 @@ mod datagrams;
 pub mod event_loop;
 mod listeners;
 pub mod parent;
-mod servers;
 pub mod signals;
 mod sources;
 pub mod stdin;

@@ -244,8 +244,7 @@ impl WebSocket {
             Note::RangeCancel(range) => {
                 state.tell(self.id, 0, &ServerMessage::RangeCancel { range_id: range.0 });
             }
-            // A turn is all that they ask for, if they concern it at all.
-            _ => {}
+            Note::MemoryFree | Note::Look | Note::ReadOn | Note::Close | Note::Overrun | Note::Queued => {}
         }
         state.turns.want(self.id);
     }

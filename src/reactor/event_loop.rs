@@ -2,9 +2,8 @@
 
 use super::connect;
 use super::datagrams::{self, Datagrams};
-use super::listeners::{self, Listeners};
+use super::listeners::Listeners;
 use super::parent::ParentWatch;
-use super::servers::Servers;
 use super::signals::Signals;
 use super::sources::{Sources, own_token};
 use super::stdin::StdinWatch;
@@ -54,7 +53,6 @@ pub struct Reactor<D: Disk> {
     sources: Sources,
     datagrams: Datagrams,
     listeners: Listeners,
-    servers: Servers,
     watches: Watches,
     started: Instant,
 }
@@ -100,7 +98,6 @@ impl<D: Disk> Reactor<D> {
             sources: Sources::default(),
             datagrams: Datagrams::default(),
             listeners,
-            servers: Servers::default(),
             watches,
             started,
         })
@@ -161,7 +158,7 @@ impl<D: Disk> Reactor<D> {
     }
 
     fn source_event(&mut self, token: Token, event: &Event) {
-        if let Some(id) = self.datagrams.event(event).or_else(|| self.servers.edge(token)) {
+        if let Some(id) = self.datagrams.event(event) {
             return self.engine.state.turns.want(id);
         }
         let Some((id, source)) = self.sources.find(token) else { return };
@@ -208,9 +205,7 @@ impl<D: Disk> Reactor<D> {
                 Effect::Close { id, abort } => {
                     self.sources.close(self.poll.registry(), id, abort);
                     self.datagrams.close(self.poll.registry(), id);
-                    self.servers.close(self.poll.registry(), id);
                     self.listeners.may_try_again();
-                    self.servers.may_try_again(&mut self.engine);
                 }
                 Effect::Connect { id, to, from, no_delay } => self.connect(id, to, from, no_delay),
                 Effect::BindUdp { .. } | Effect::Membership { .. } => {
@@ -218,18 +213,13 @@ impl<D: Disk> Reactor<D> {
                     let registry = self.poll.registry();
                     datagrams::carry(&mut self.datagrams, registry, &mut self.engine, &effect, shed);
                 }
-                Effect::Listen { id, at, both_families } => {
-                    let bound = self.servers.listen(self.poll.registry(), id, at, both_families);
-                    self.engine.listening(id, bound);
-                }
                 Effect::ShutdownWrite(id) => {
                     if let Some(source) = self.sources.get_mut(id) {
                         // Failure means that the peer has gone: the read will tell.
                         let _ = source.stream.0.shutdown(Shutdown::Write);
                     }
                 }
-                Effect::SmallSendBuffer(id) => self.small_send_buffer(id),
-                Effect::MeasureWorkers => self.engine.workers_measured(self.workers.measure()),
+                Effect::SendBuffer { id, bytes } => self.send_buffer(id, bytes),
                 Effect::StopListening => self.listeners.close(self.poll.registry()),
             }
         }
@@ -247,10 +237,10 @@ impl<D: Disk> Reactor<D> {
         }
     }
 
-    fn small_send_buffer(&mut self, id: ConnId) {
+    fn send_buffer(&mut self, id: ConnId, bytes: usize) {
         let Some(source) = self.sources.get_mut(id) else { return };
         let socket = socket2::SockRef::from(&source.stream.0);
-        if let Err(error) = socket.set_send_buffer_size(listeners::STREAM_SEND_BUFFER_BYTES) {
+        if let Err(error) = socket.set_send_buffer_size(bytes) {
             log::debug!("send buffer: {error}");
         }
     }
@@ -274,12 +264,6 @@ impl<D: Disk> Reactor<D> {
         self.carry();
     }
 
-    fn accept_peers(&mut self, server: ConnId) {
-        let (engine, sources, workers) = (&mut self.engine, &mut self.sources, &self.workers);
-        self.servers.accept(self.poll.registry(), engine, sources, server, || workers.shed(1));
-        self.carry();
-    }
-
     /// Everyone who stands in line now has one turn.
     fn turns(&mut self) {
         for _ in 0..self.engine.state.turns.len() {
@@ -291,7 +275,7 @@ impl<D: Disk> Reactor<D> {
     fn turn(&mut self, id: ConnId) {
         if self.sources.get_mut(id).is_none() {
             self.datagrams.turn(&mut self.engine, id);
-            return self.accept_peers(id);
+            return self.carry();
         }
         let mut budget = Budget::new(self.engine.state.limits.turn_bytes_max);
         while let Some(source) = self.sources.get_mut(id) {

@@ -10,6 +10,3 @@ mod dialect;
 mod files;
 mod hash;
 mod hash_chunks;
-mod life;
-mod overview;
-mod routes;
