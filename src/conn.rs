@@ -1,7 +1,9 @@
 //! One file, or folder, for each kind of connection: bytes in, bytes out. No kind knows another: they write notes. None
 //! does I/O, reads a clock or blocks.
 
+pub mod dial;
 pub mod http;
+pub mod listener;
 pub mod outgoing;
 pub mod tcp;
 pub mod udp;

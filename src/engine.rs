@@ -16,9 +16,10 @@ use crate::conn::udp::Udp;
 use crate::ids::ConnId;
 use crate::job::{Done, Job, Stage};
 use crate::limits::Limits;
-use crate::service::{common, config, salvage, session};
+use crate::service::{common, config, io, names, salvage, session};
 use crate::state::effects::Effect;
 use crate::state::random::Random;
+use crate::state::workload::Workload;
 use crate::state::{Settings, State};
 use crate::time::Time;
 use jstorrent_io_proto::errno::Errno;
@@ -155,8 +156,8 @@ impl Engine {
         self.settle();
     }
 
-    /// What became of [`Effect::Connect`].
-    pub fn connected(&mut self, id: ConnId, outcome: Result<(), Errno>) {
+    /// What became of [`Effect::Connect`]: our own address, or why not.
+    pub fn connected(&mut self, id: ConnId, outcome: Result<SocketAddr, Errno>) {
         self.with(id, |conn, state, _| conn.connected(state, outcome));
         self.settle();
     }
@@ -195,6 +196,28 @@ impl Engine {
         self.settle();
     }
 
+    /// What became of [`Effect::Listen`]: the port, or why not.
+    pub fn listening(&mut self, id: ConnId, outcome: Result<u16, Errno>) {
+        self.with(id, |conn, state, _| conn.listening(state, outcome));
+        self.settle();
+    }
+
+    /// Whether a peer of a listening socket may be accepted. Where not, the socket wants a turn once it is different.
+    pub fn may_accept_peer(&mut self, server: ConnId) -> bool {
+        let may = !self.state.exiting && io::may_accept(&self.state, server);
+        if !may && self.is_live(server) && !self.state.waiting_servers.contains(&server) {
+            self.state.waiting_servers.push(server);
+        }
+        may
+    }
+
+    /// A peer of a listening socket was accepted; `None` where the socket has gone.
+    pub fn accept_peer(&mut self, server: ConnId, remote: SocketAddr) -> Option<ConnId> {
+        let id = io::accept(&mut self.state, server, remote)?;
+        self.settle();
+        Some(id)
+    }
+
     /// What is to be written next.
     pub fn outgoing(&self, id: ConnId) -> Outgoing<'_> {
         self.slots.get(id).map_or(Outgoing::Nothing, |conn| conn.outgoing(&self.state))
@@ -215,7 +238,14 @@ impl Engine {
     pub fn completed(&mut self, job: Job) {
         self.state.jobs_out -= 1;
         let Job { id, owner, lane, uses, stage } = job;
-        let Stage::Done(done) = stage else { return };
+        let done = match stage {
+            Stage::Done(Done::Resolve(outcome)) => {
+                names::resolved(&mut self.state, id, outcome);
+                return self.settle();
+            }
+            Stage::Done(done) => done,
+            Stage::Ask(_) | Stage::Taken => return,
+        };
         if let Some(file) = uses {
             crate::service::files::unuse(&mut self.state, file);
         }
@@ -228,6 +258,12 @@ impl Engine {
                 None => self.bury(owner, done),
             }
         }
+        self.settle();
+    }
+
+    /// The world has looked at the workers, as [`Effect::MeasureWorkers`] asked.
+    pub fn workers_measured(&mut self, workload: Workload) {
+        self.state.workloads.measured(workload, &mut self.state.notes);
         self.settle();
     }
 
@@ -320,6 +356,7 @@ impl Engine {
     fn settle(&mut self) {
         self.deliver();
         self.state.wake();
+        self.state.wake_servers(io::may_accept);
         self.deliver();
         while self.state.input_bytes > self.state.limits.input_bytes_max && self.shed() {}
     }

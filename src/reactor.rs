@@ -5,6 +5,7 @@ mod datagrams;
 pub mod event_loop;
 mod listeners;
 pub mod parent;
+mod servers;
 pub mod signals;
 mod sources;
 pub mod stdin;

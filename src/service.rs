@@ -16,12 +16,14 @@ pub mod interfaces;
 pub mod io;
 pub mod key;
 pub mod lease;
+pub mod names;
 pub mod paths;
 pub mod read;
 pub mod refusals;
 pub mod roots;
 pub mod salvage;
 pub mod session;
+pub mod stats;
 pub mod stream;
 pub mod ticket;
 pub mod write;
@@ -150,6 +152,8 @@ pub enum Task {
     Refresh(config::Refresh),
     /// Waits for the space below the roots.
     Roots(roots::Roots),
+    /// Waits for a look at the workers.
+    Stats(stats::Stats),
 }
 
 impl Task {
@@ -211,7 +215,7 @@ impl Task {
             Task::Checked(task) => task.completed(cx, done),
             Task::HashBody(task) => task.completed(cx, done),
             Task::Stream(task) => task.completed(cx, done),
-            Task::Ready(_) | Task::Collect(_) | Task::Refresh(_) | Task::Roots(_) => {
+            Task::Ready(_) | Task::Collect(_) | Task::Refresh(_) | Task::Roots(_) | Task::Stats(_) => {
                 salvage::salvage(cx.state, done)
             }
         }
@@ -231,6 +235,7 @@ impl Task {
             Task::HashFiles(task) => task.advance(cx, out),
             Task::Refresh(task) => task.advance(cx),
             Task::Roots(task) => task.advance(cx),
+            Task::Stats(task) => task.advance(cx),
         }
     }
 
@@ -269,7 +274,7 @@ impl Task {
             Task::HashFiles(task) => task.release(state),
             Task::Refresh(task) => task.release(state),
             Task::Roots(task) => task.release(state),
-            Task::Ready(_) | Task::Await(_) => {}
+            Task::Ready(_) | Task::Await(_) | Task::Stats(_) => {}
         }
     }
 }
@@ -282,6 +287,7 @@ pub fn begin(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
         Endpoint::Shutdown => Ok(control::shutdown(cx)),
         Endpoint::ReadRpcInfo => Ok(config::refresh(cx)),
         Endpoint::Roots => Ok(roots::begin(cx)),
+        Endpoint::Stats => Ok(stats::begin(cx)),
         Endpoint::Interfaces => Ok(interfaces::begin(cx)),
         Endpoint::FileOpen
         | Endpoint::StreamTicket

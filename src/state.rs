@@ -24,6 +24,7 @@ pub mod sockets;
 pub mod spaces;
 pub mod timers;
 pub mod turns;
+pub mod workload;
 
 use crate::ids::{ConnId, FileId, JobId};
 use crate::job::{Ask, Job, Lane, Stage};
@@ -31,7 +32,7 @@ use crate::limits::Limits;
 use crate::time::Time;
 use effects::Effect;
 use jstorrent_io_proto::message::ServerMessage;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 /// What the command line and the environment settle for the life of the daemon.
 #[derive(Clone, Debug)]
@@ -78,6 +79,8 @@ pub struct State {
     pub rereads: rereads::Rereads,
     /// What is known of the space below the roots.
     pub spaces: spaces::Spaces,
+    /// What the workers have to do.
+    pub workloads: workload::Workloads,
     /// Pooled memory.
     pub buffers: buffers::Buffers,
     /// Which connection has which slot.
@@ -90,6 +93,16 @@ pub struct State {
     pub sockets: sockets::Sockets,
     /// UDP sockets of theirs.
     pub datagrams: datagrams::Datagrams,
+    /// Listening sockets: of which channel, and their ids there.
+    pub servers: shelf::Shelf<(ConnId, u32)>,
+    /// Listening sockets whose peers wait, until more may be accepted.
+    pub waiting_servers: Vec<ConnId>,
+    /// What names resolved to lately.
+    pub names: names::NameCache,
+    /// Names that are being looked up.
+    pub lookups: HashMap<JobId, names::Lookup>,
+    /// What became of connects that were asked for by others than `/io` clients, for those to take.
+    pub openings: shelf::Shelf<Vec<births::Opening>>,
     /// TCP connects under way.
     pub connects: connects::Connects,
     /// `/io` connections that are not read until bytes towards peers have gone.
@@ -138,6 +151,11 @@ impl State {
             channels: channels::Channels::new(&limits),
             sockets: sockets::Sockets::new(&limits),
             datagrams: datagrams::Datagrams::default(),
+            servers: shelf::Shelf::default(),
+            waiting_servers: Vec::new(),
+            names: names::NameCache::default(),
+            lookups: HashMap::new(),
+            openings: shelf::Shelf::default(),
             connects: connects::Connects::new(&limits),
             unread_channels: Vec::new(),
             limits,
@@ -145,6 +163,7 @@ impl State {
             roots: roots::Roots::default(),
             rereads: rereads::Rereads::default(),
             spaces: spaces::Spaces::default(),
+            workloads: workload::Workloads::default(),
             files: files::Files::default(),
             sessions: sessions::Sessions::default(),
             ranges: ranges::Ranges::default(),
@@ -208,6 +227,17 @@ impl State {
         if !self.unread_channels.is_empty() && !self.peers_are_full() {
             for channel in self.unread_channels.drain(..) {
                 self.notes.send(channel, notes::Note::ReadOn);
+            }
+        }
+    }
+
+    /// The same for listening sockets, whose peers may be accepted where `may_accept` says so.
+    pub fn wake_servers(&mut self, may_accept: impl Fn(&State, ConnId) -> bool) {
+        for server in std::mem::take(&mut self.waiting_servers) {
+            if may_accept(self, server) {
+                self.notes.send(server, notes::Note::ReadOn);
+            } else {
+                self.waiting_servers.push(server);
             }
         }
     }

@@ -13,8 +13,8 @@ mod tests;
 use crate::job::{Ask, Done, Job, Lane, Stage};
 use crate::limits::WorkerLimits;
 use crate::platform::interfaces;
+use crate::state::workload::Workload;
 use disk::{Disk, Performed};
-use gauge::Load;
 use hasher::Scratch;
 use pool::{LaneShape, Pool, Work};
 use std::sync::Arc;
@@ -45,24 +45,9 @@ impl<D: Disk> Workers<D> {
         self.pool.take_completions()
     }
 
-    /// Does a short read, or a share of a transfer, here and now if it can't block, which saves its hand-off: half the
-    /// cost of 16 KiB from the cache. Returns whether the job is done.
+    /// Does a short read here and now if it can't block, which saves its hand-off: half the cost of 16 KiB from the
+    /// cache. Returns whether the job is done.
     pub fn try_now(&self, job: &mut Job) -> bool {
-        match &job.stage {
-            Stage::Ask(Ask::Read { .. }) => self.read_now(job),
-            Stage::Ask(Ask::Transfer { file, offset, length, outlet: Some(outlet) }) => {
-                let share = (*length).min(self.limits.transfer_now_bytes_max);
-                let Some(moved) = self.disk.transfer_now(file, &**outlet, *offset, share) else {
-                    return false;
-                };
-                job.stage = Stage::Done(Done::Transfer(moved));
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn read_now(&self, job: &mut Job) -> bool {
         let Stage::Ask(Ask::Read { file, offset, length, buffer }) = &mut job.stage else { return false };
         let length = (*length).min(buffer.room_len());
         if length > self.limits.read_now_bytes_max {
@@ -87,9 +72,26 @@ impl<D: Disk> Workers<D> {
         self.disk.shed(n)
     }
 
-    /// Threads and jobs of each lane now; lanes that have neither may be missing.
-    pub fn loads(&self) -> impl Iterator<Item = (Lane, Load)> {
-        self.pool.loads()
+    /// What there is to do now, and what the disk keeps.
+    pub fn measure(&self) -> Workload {
+        let counters = self.disk.counters();
+        let mut all = Workload {
+            descriptors: counters.descriptors,
+            reopened: counters.reopened,
+            ..Workload::default()
+        };
+        for (lane, load) in self.pool.loads() {
+            let queue = match lane {
+                Lane::Disk(_) => &mut all.disk,
+                Lane::DiskHash(_) | Lane::MixedHash => &mut all.disk_hash,
+                Lane::Hash => &mut all.hash,
+                Lane::Names => &mut all.names,
+                Lane::Local => &mut all.local,
+            };
+            queue.threads += load.threads;
+            queue.jobs += load.jobs;
+        }
+        all
     }
 
     /// Ends the threads: what is being done is finished, for a moment, and what waits is dropped. `false`: a thread is

@@ -324,7 +324,7 @@ impl Http {
             Note::Exit => self.begin_exit(),
             // For `/io` connections.
             Note::RangeRequest(_) | Note::RangeCancel(_) => state.metrics.stale += 1,
-            Note::ReadOn | Note::Close | Note::Overrun | Note::Queued | Note::RootsChanged => {}
+            _ => {}
         }
         self.after(state);
     }

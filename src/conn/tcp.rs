@@ -8,15 +8,17 @@ mod read;
 use crate::conn::End;
 use crate::conn::outgoing::{Outgoing, Slices};
 use crate::ids::ConnId;
+use crate::service::io;
 use crate::state::State;
-use crate::state::births::Connect;
+use crate::state::births::{Connect, Opened, Opening};
 use crate::state::effects::Effect;
 use crate::state::notes::Note;
 use crate::time::Time;
 use jstorrent_io_proto::errno::Errno;
 use jstorrent_io_proto::limits::{CLOSE_LINGER_MS, PEER_STALL_MS_MAX, PEER_STALL_MS_MAX_FULL};
-use jstorrent_io_proto::message::{ServerMessage, Status};
+use jstorrent_io_proto::message::ServerMessage;
 use read::Reading;
+use std::net::SocketAddr;
 
 /// How often a socket whose peer takes nothing is looked at once it may be the one to close, in milliseconds.
 const STALL_LOOK_MS: u64 = 1_000;
@@ -45,6 +47,8 @@ pub struct Tcp {
 enum Phase {
     /// Not connected yet.
     Connecting(Box<Connecting>),
+    /// Connected to one of several addresses; whether this is the one is yet to be said.
+    Candidate,
     /// Connected. Once the peer takes nothing any more, it is only read from, and the error is told at the end.
     Open { broken: Option<Errno> },
     /// The client has closed it; what it sent before is still delivered, until then.
@@ -70,6 +74,13 @@ impl Tcp {
         let mut tcp = Tcp::new(id, phase, state);
         tcp.start(state);
         tcp
+    }
+
+    /// A socket that a peer of a listener opened; its [`Socket`](crate::state::sockets::Socket) is there.
+    pub fn accepted(id: ConnId, state: &mut State) -> Tcp {
+        state.metrics.tcp_sockets += 1;
+        state.turns.want(id);
+        Tcp::new(id, Phase::Open { broken: None }, state)
     }
 
     fn new(id: ConnId, phase: Phase, state: &State) -> Tcp {
@@ -103,21 +114,31 @@ impl Tcp {
         state.effects.push_back(Effect::Connect { id: self.id, to, from, no_delay });
     }
 
-    /// The system's word on the connect.
-    pub fn connected(&mut self, state: &mut State, outcome: Result<(), Errno>) {
+    /// The system's word on the connect: our own address, or why not.
+    pub fn connected(&mut self, state: &mut State, outcome: Result<SocketAddr, Errno>) {
         let Phase::Connecting(connecting) = &self.phase else { return };
-        let request_id = connecting.plan.request_id;
-        if let Err(errno) = outcome {
-            return self.fail_connect(state, errno);
-        }
+        let Connect { to: remote, report, .. } = connecting.plan;
+        let local = match outcome {
+            Ok(local) => local,
+            Err(errno) => return self.fail_connect(state, errno),
+        };
         self.leave_connecting(state);
+        self.phase = Phase::Candidate;
+        let outcome = Ok(Opened { local, remote });
+        if state.sockets.get(self.id).is_some() {
+            self.begin(state);
+        }
+        io::report(state, report, self.channel, self.wire, Opening { conn: self.id, outcome });
+        self.after(state);
+    }
+
+    /// The socket is this connection's: bytes may go both ways.
+    fn begin(&mut self, state: &mut State) {
+        let Some(socket) = state.sockets.get(self.id) else { return };
+        (self.channel, self.wire) = (socket.channel, socket.wire);
         self.phase = Phase::Open { broken: None };
         self.progress_at = state.now;
         state.metrics.tcp_sockets += 1;
-        let message =
-            ServerMessage::TcpConnected { socket_id: self.wire, status: Status::Good, errno: Errno::NONE };
-        state.tell(self.channel, request_id, &message);
-        self.after(state);
     }
 
     fn leave_connecting(&mut self, state: &mut State) {
@@ -132,11 +153,10 @@ impl Tcp {
 
     fn fail_connect(&mut self, state: &mut State, errno: Errno) {
         let Phase::Connecting(connecting) = &self.phase else { return };
-        let request_id = connecting.plan.request_id;
+        let report = connecting.plan.report;
         self.leave_connecting(state);
         self.free_id(state);
-        let message = ServerMessage::TcpConnected { socket_id: self.wire, status: Status::Failed, errno };
-        state.tell(self.channel, request_id, &message);
+        io::report(state, report, self.channel, self.wire, Opening { conn: self.id, outcome: Err(errno) });
         self.phase = Phase::Parting { until: state.now };
         self.finish(true);
     }
@@ -189,6 +209,7 @@ impl Tcp {
         };
         self.deadline = match &self.phase {
             Phase::Connecting(connecting) => connecting.until,
+            Phase::Candidate => Time::NEVER,
             Phase::Open { .. } => stall,
             Phase::Closing { until } => stall.min(*until),
             Phase::Parting { until } => *until,
@@ -205,7 +226,7 @@ impl Tcp {
                 self.tell_close(state, Errno::NONE);
                 self.part(state, CLOSE_LINGER_MS);
             }
-            Phase::Closing { .. } => {}
+            Phase::Candidate | Phase::Closing { .. } => {}
             Phase::Parting { .. } => self.part(state, CLOSE_LINGER_MS),
         }
     }
@@ -265,7 +286,7 @@ impl Tcp {
                 self.part(state, CLOSE_LINGER_MS);
             }
             Phase::Parting { .. } => self.part(state, CLOSE_LINGER_MS),
-            Phase::Open { .. } | Phase::Connecting(_) => {}
+            Phase::Open { .. } | Phase::Connecting(_) | Phase::Candidate => {}
         }
     }
 
@@ -273,6 +294,7 @@ impl Tcp {
     pub fn noted(&mut self, state: &mut State, note: Note) {
         match note {
             Note::Look | Note::MemoryFree => self.start(state),
+            Note::Won => self.begin(state),
             Note::ReadOn => self.in_line = false,
             Note::Queued => self.progress_at = state.now,
             Note::Close => self.close_by_client(state),
@@ -300,7 +322,7 @@ impl Tcp {
                     self.flushed(state);
                 }
             }
-            Phase::Closing { .. } | Phase::Parting { .. } => {}
+            Phase::Candidate | Phase::Closing { .. } | Phase::Parting { .. } => {}
         }
     }
 

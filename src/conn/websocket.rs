@@ -244,7 +244,8 @@ impl WebSocket {
             Note::RangeCancel(range) => {
                 state.tell(self.id, 0, &ServerMessage::RangeCancel { range_id: range.0 });
             }
-            Note::MemoryFree | Note::Look | Note::ReadOn | Note::Close | Note::Overrun | Note::Queued => {}
+            // A turn is all that they ask for, if they concern it at all.
+            _ => {}
         }
         state.turns.want(self.id);
     }

@@ -1,7 +1,9 @@
 //! One connection of any kind: passes each call on to the kind that it is.
 
 use crate::conn::End;
+use crate::conn::dial::Dial;
 use crate::conn::http::Http;
+use crate::conn::listener::Listener;
 use crate::conn::outgoing::Outgoing;
 use crate::conn::tcp::Tcp;
 use crate::conn::udp::Udp;
@@ -14,6 +16,7 @@ use crate::state::births::Birth;
 use crate::state::notes::Note;
 use crate::time::Time;
 use jstorrent_io_proto::errno::Errno;
+use std::net::SocketAddr;
 
 /// A connection.
 #[derive(Debug)]
@@ -26,6 +29,10 @@ pub enum Conn {
     Tcp(Box<Tcp>),
     /// A UDP socket of a client's.
     Udp(Box<Udp>),
+    /// A listening socket of a client's.
+    Listener(Listener),
+    /// A connect to a name.
+    Dial(Box<Dial>),
 }
 
 impl Conn {
@@ -38,7 +45,7 @@ impl Conn {
         match self {
             Conn::Http(http) => http.stranger_since(),
             Conn::WebSocket(ws) => ws.stranger_since(),
-            Conn::Tcp(_) | Conn::Udp(_) => None,
+            Conn::Tcp(_) | Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => None,
         }
     }
 
@@ -46,7 +53,7 @@ impl Conn {
     pub(super) fn is_unfinished(&self) -> bool {
         match self {
             Conn::Http(http) => http.is_unfinished(),
-            Conn::WebSocket(_) | Conn::Tcp(_) | Conn::Udp(_) => false,
+            Conn::WebSocket(_) | Conn::Tcp(_) | Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => false,
         }
     }
 
@@ -56,6 +63,8 @@ impl Conn {
             Conn::WebSocket(ws) => ws.deadline(),
             Conn::Tcp(tcp) => tcp.deadline(),
             Conn::Udp(udp) => udp.deadline(),
+            Conn::Listener(_) => Time::NEVER,
+            Conn::Dial(dial) => dial.deadline(),
         }
     }
 
@@ -65,6 +74,8 @@ impl Conn {
             Conn::WebSocket(ws) => ws.expired(state),
             Conn::Tcp(tcp) => tcp.expired(state),
             Conn::Udp(udp) => udp.expired(state),
+            Conn::Listener(_) => {}
+            Conn::Dial(dial) => dial.expired(state),
         }
     }
 
@@ -78,6 +89,7 @@ impl Conn {
             Conn::WebSocket(ws) => ws.place(state, scratch),
             Conn::Tcp(tcp) => tcp.place(state, scratch),
             Conn::Udp(udp) => udp.place(state, scratch),
+            Conn::Listener(_) | Conn::Dial(_) => None,
         }
     }
 
@@ -86,14 +98,14 @@ impl Conn {
             Conn::Http(http) => http.received(state, scratch, n),
             Conn::WebSocket(ws) => ws.received(state, &mut scratch[..n]),
             Conn::Tcp(tcp) => tcp.received(state, scratch, n),
-            Conn::Udp(_) => {}
+            Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => {}
         }
     }
 
     pub(super) fn drained(&mut self, state: &mut State) {
         match self {
             Conn::Http(http) => http.drained(state),
-            Conn::WebSocket(_) | Conn::Udp(_) => {}
+            Conn::WebSocket(_) | Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => {}
             Conn::Tcp(tcp) => tcp.drained(state),
         }
     }
@@ -103,14 +115,14 @@ impl Conn {
             Conn::Http(http) => http.ended(state),
             Conn::WebSocket(ws) => ws.ended(state),
             Conn::Tcp(tcp) => tcp.ended(state),
-            Conn::Udp(_) => {}
+            Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => {}
         }
     }
 
     pub(super) fn hung_up(&mut self, state: &mut State) {
         match self {
             Conn::Http(http) => http.hung_up(state),
-            Conn::WebSocket(_) | Conn::Tcp(_) | Conn::Udp(_) => {}
+            Conn::WebSocket(_) | Conn::Tcp(_) | Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => {}
         }
     }
 
@@ -120,6 +132,7 @@ impl Conn {
             Conn::WebSocket(ws) => ws.failed(errno),
             Conn::Tcp(tcp) => tcp.failed(state, errno),
             Conn::Udp(udp) => udp.failed(state, errno),
+            Conn::Listener(_) | Conn::Dial(_) => {}
         }
     }
 
@@ -127,14 +140,23 @@ impl Conn {
     pub(super) fn send_failed(&mut self, state: &mut State, errno: Errno) {
         match self {
             Conn::Tcp(tcp) => tcp.send_failed(state, errno),
-            Conn::Http(_) | Conn::WebSocket(_) | Conn::Udp(_) => self.failed(state, errno),
+            Conn::Http(_) | Conn::WebSocket(_) | Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => {
+                self.failed(state, errno)
+            }
         }
     }
 
     /// The system's word on a connect.
-    pub(super) fn connected(&mut self, state: &mut State, outcome: Result<(), Errno>) {
+    pub(super) fn connected(&mut self, state: &mut State, outcome: Result<SocketAddr, Errno>) {
         if let Conn::Tcp(tcp) = self {
             tcp.connected(state, outcome);
+        }
+    }
+
+    /// The system's word on a listening socket.
+    pub(super) fn listening(&mut self, state: &mut State, outcome: Result<u16, Errno>) {
+        if let Conn::Listener(listener) = self {
+            listener.listening(state, outcome);
         }
     }
 
@@ -155,6 +177,9 @@ impl Conn {
     /// Makes a connection that was asked for.
     pub(super) fn born(id: ConnId, birth: Birth, state: &mut State) -> Conn {
         match birth {
+            Birth::Dial(plan) => Conn::Dial(Box::new(Dial::new(id, plan, state))),
+            Birth::Accepted => Conn::Tcp(Box::new(Tcp::accepted(id, state))),
+            Birth::Listen(plan) => Conn::Listener(Listener::new(id, &plan, state)),
             Birth::Connect(plan) => Conn::Tcp(Box::new(Tcp::connect(id, plan, state))),
             Birth::Bind(plan) => Conn::Udp(Box::new(Udp::bind(id, &plan, state))),
         }
@@ -165,7 +190,7 @@ impl Conn {
             Conn::Http(http) => http.outgoing(),
             Conn::WebSocket(ws) => ws.outgoing(state),
             Conn::Tcp(tcp) => tcp.outgoing(state),
-            Conn::Udp(_) => Outgoing::Nothing,
+            Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => Outgoing::Nothing,
         }
     }
 
@@ -174,21 +199,23 @@ impl Conn {
             Conn::Http(http) => http.sent(state, n),
             Conn::WebSocket(ws) => ws.sent(state, n),
             Conn::Tcp(tcp) => tcp.sent(state, n),
-            Conn::Udp(_) => {}
+            Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => {}
         }
     }
 
     pub(super) fn start_transfer(&mut self, state: &mut State) {
         match self {
             Conn::Http(http) => http.start_transfer(state),
-            Conn::WebSocket(_) | Conn::Tcp(_) | Conn::Udp(_) => {}
+            Conn::WebSocket(_) | Conn::Tcp(_) | Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => {}
         }
     }
 
     pub(super) fn completed(&mut self, state: &mut State, job: JobId, done: Done) {
         match self {
             Conn::Http(http) => http.completed(state, job, done),
-            Conn::WebSocket(_) | Conn::Tcp(_) | Conn::Udp(_) => salvage::salvage(state, done),
+            Conn::WebSocket(_) | Conn::Tcp(_) | Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => {
+                salvage::salvage(state, done)
+            }
         }
     }
 
@@ -198,6 +225,8 @@ impl Conn {
             Conn::WebSocket(ws) => ws.noted(state, note),
             Conn::Tcp(tcp) => tcp.noted(state, note),
             Conn::Udp(udp) => udp.noted(state, note),
+            Conn::Listener(listener) => listener.noted(state, note),
+            Conn::Dial(dial) => dial.noted(state, note),
         }
     }
 
@@ -208,6 +237,8 @@ impl Conn {
             Conn::WebSocket(ws) => ws.end(),
             Conn::Tcp(tcp) => tcp.end(),
             Conn::Udp(udp) => udp.end(),
+            Conn::Listener(listener) => listener.end(),
+            Conn::Dial(dial) => dial.end(),
         }
     }
 
@@ -218,6 +249,8 @@ impl Conn {
             Conn::WebSocket(ws) => ws.release(state),
             Conn::Tcp(tcp) => tcp.release(state),
             Conn::Udp(udp) => udp.release(state),
+            Conn::Listener(listener) => listener.release(state),
+            Conn::Dial(dial) => dial.release(state),
         }
     }
 }

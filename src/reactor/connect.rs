@@ -51,14 +51,14 @@ fn is_own_address(ip: IpAddr) -> bool {
     UdpSocket::bind((ip, 0)).is_ok()
 }
 
-/// What an event on a connecting socket means; `None` where it is still under way.
-pub(super) fn outcome(stream: &TcpStream) -> Option<Result<(), Errno>> {
+/// What an event on a connecting socket means: our own address, or why not; `None` where it is still under way.
+pub(super) fn outcome(stream: &TcpStream) -> Option<Result<SocketAddr, Errno>> {
     match stream.take_error() {
         Ok(Some(error)) | Err(error) => return Some(Err(Errno::from_io(&error))),
         Ok(None) => {}
     }
     match stream.peer_addr() {
-        Ok(_) => Some(Ok(())),
+        Ok(_) => Some(stream.local_addr().map_err(|error| Errno::from_io(&error))),
         Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
         Err(error) => Some(Err(Errno::from_io(&error))),
     }

@@ -2,8 +2,9 @@
 
 use super::connect;
 use super::datagrams::{self, Datagrams};
-use super::listeners::Listeners;
+use super::listeners::{self, Listeners};
 use super::parent::ParentWatch;
+use super::servers::Servers;
 use super::signals::Signals;
 use super::sources::{Sources, own_token};
 use super::stdin::StdinWatch;
@@ -53,6 +54,7 @@ pub struct Reactor<D: Disk> {
     sources: Sources,
     datagrams: Datagrams,
     listeners: Listeners,
+    servers: Servers,
     watches: Watches,
     started: Instant,
 }
@@ -98,6 +100,7 @@ impl<D: Disk> Reactor<D> {
             sources: Sources::default(),
             datagrams: Datagrams::default(),
             listeners,
+            servers: Servers::default(),
             watches,
             started,
         })
@@ -158,7 +161,7 @@ impl<D: Disk> Reactor<D> {
     }
 
     fn source_event(&mut self, token: Token, event: &Event) {
-        if let Some(id) = self.datagrams.event(event) {
+        if let Some(id) = self.datagrams.event(event).or_else(|| self.servers.edge(token)) {
             return self.engine.state.turns.want(id);
         }
         let Some((id, source)) = self.sources.find(token) else { return };
@@ -205,7 +208,9 @@ impl<D: Disk> Reactor<D> {
                 Effect::Close { id, abort } => {
                     self.sources.close(self.poll.registry(), id, abort);
                     self.datagrams.close(self.poll.registry(), id);
+                    self.servers.close(self.poll.registry(), id);
                     self.listeners.may_try_again();
+                    self.servers.may_try_again(&mut self.engine);
                 }
                 Effect::Connect { id, to, from, no_delay } => self.connect(id, to, from, no_delay),
                 Effect::BindUdp { .. } | Effect::Membership { .. } => {
@@ -213,13 +218,18 @@ impl<D: Disk> Reactor<D> {
                     let registry = self.poll.registry();
                     datagrams::carry(&mut self.datagrams, registry, &mut self.engine, &effect, shed);
                 }
+                Effect::Listen { id, at, both_families } => {
+                    let bound = self.servers.listen(self.poll.registry(), id, at, both_families);
+                    self.engine.listening(id, bound);
+                }
                 Effect::ShutdownWrite(id) => {
                     if let Some(source) = self.sources.get_mut(id) {
                         // Failure means that the peer has gone: the read will tell.
                         let _ = source.stream.0.shutdown(Shutdown::Write);
                     }
                 }
-                Effect::SendBuffer { id, bytes } => self.send_buffer(id, bytes),
+                Effect::SmallSendBuffer(id) => self.small_send_buffer(id),
+                Effect::MeasureWorkers => self.engine.workers_measured(self.workers.measure()),
                 Effect::StopListening => self.listeners.close(self.poll.registry()),
             }
         }
@@ -237,10 +247,10 @@ impl<D: Disk> Reactor<D> {
         }
     }
 
-    fn send_buffer(&mut self, id: ConnId, bytes: usize) {
+    fn small_send_buffer(&mut self, id: ConnId) {
         let Some(source) = self.sources.get_mut(id) else { return };
         let socket = socket2::SockRef::from(&source.stream.0);
-        if let Err(error) = socket.set_send_buffer_size(bytes) {
+        if let Err(error) = socket.set_send_buffer_size(listeners::STREAM_SEND_BUFFER_BYTES) {
             log::debug!("send buffer: {error}");
         }
     }
@@ -264,6 +274,12 @@ impl<D: Disk> Reactor<D> {
         self.carry();
     }
 
+    fn accept_peers(&mut self, server: ConnId) {
+        let (engine, sources, workers) = (&mut self.engine, &mut self.sources, &self.workers);
+        self.servers.accept(self.poll.registry(), engine, sources, server, || workers.shed(1));
+        self.carry();
+    }
+
     /// Everyone who stands in line now has one turn.
     fn turns(&mut self) {
         for _ in 0..self.engine.state.turns.len() {
@@ -275,7 +291,7 @@ impl<D: Disk> Reactor<D> {
     fn turn(&mut self, id: ConnId) {
         if self.sources.get_mut(id).is_none() {
             self.datagrams.turn(&mut self.engine, id);
-            return self.carry();
+            return self.accept_peers(id);
         }
         let mut budget = Budget::new(self.engine.state.limits.turn_bytes_max);
         while let Some(source) = self.sources.get_mut(id) {

@@ -2,10 +2,13 @@
 //! are asked for, notes are written. Hello, AUTH and ACTIVITY are the WebSocket's own.
 
 mod address;
+mod listen;
 mod tcp;
 mod udp;
 
-pub use tcp::{send, send_on};
+pub use address::is_own;
+pub use listen::{accept, may_accept};
+pub use tcp::{Target, Wish, begin, report, send, send_on};
 
 use crate::ids::{ConnId, SessionId};
 use crate::service::stream;
@@ -18,12 +21,16 @@ use jstorrent_io_proto::message::{ClientMessage, ServerMessage};
 pub fn handle(state: &mut State, channel: ConnId, request_id: u32, message: ClientMessage<'_>) {
     match message {
         ClientMessage::TcpConnect { socket_id, port, host, options } => {
-            tcp::connect(state, channel, request_id, socket_id, tcp::Target { host: &host, port }, &options);
+            tcp::connect(state, channel, request_id, socket_id, Target { host: &host, port }, &options);
         }
         ClientMessage::TcpSend { socket_id, data } => {
             send(state, channel, request_id, socket_id, data);
         }
         ClientMessage::TcpClose { socket_id } => tcp::close(state, channel, request_id, socket_id),
+        ClientMessage::TcpListen { server_id, port, bind_addr } => {
+            listen::listen(state, channel, request_id, server_id, port, &bind_addr);
+        }
+        ClientMessage::TcpStopListen { server_id } => listen::stop(state, channel, request_id, server_id),
         ClientMessage::TcpCredit { socket_id, bytes } => {
             tcp::credit(state, channel, request_id, socket_id, bytes);
         }
@@ -82,7 +89,7 @@ fn check_new_id(state: &State, channel: ConnId, wire: u32) -> Result<(), Errno> 
         Err(Errno::EINVAL)
     } else if ids.contains_key(&wire) {
         Err(Errno::EEXIST)
-    } else if state.sockets.len() + state.datagrams.len() >= state.limits.sockets_max {
+    } else if state.sockets.len() + state.datagrams.len() + state.servers.len() >= state.limits.sockets_max {
         Err(Errno::EMFILE)
     } else {
         Ok(())

@@ -2,6 +2,7 @@
 //! anything else happens.
 
 use crate::ids::ConnId;
+use jstorrent_io_proto::errno::Errno;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,6 +13,13 @@ pub enum Birth {
     Connect(Connect),
     /// A UDP socket. Its [`UdpSocket`](super::datagrams::UdpSocket) is there already.
     Bind(Bind),
+    /// A socket that connects to a name: to whichever of its addresses answers first. Its
+    /// [`Socket`](super::sockets::Socket) is there already.
+    Dial(Dial),
+    /// A socket that a peer of a listener opened. Its [`Socket`](super::sockets::Socket) is there already.
+    Accepted,
+    /// A listening socket.
+    Listen(Listen),
 }
 
 /// A UDP socket that is to be bound.
@@ -19,6 +27,21 @@ pub enum Birth {
 pub struct Bind {
     /// Where; port 0: any.
     pub at: SocketAddr,
+    /// The request that the outcome answers.
+    pub request_id: u32,
+}
+
+/// A socket that is to listen.
+#[derive(Debug)]
+pub struct Listen {
+    /// On which channel it was asked for.
+    pub channel: ConnId,
+    /// Its id there.
+    pub wire: u32,
+    /// Where; port 0: any that is free.
+    pub at: SocketAddr,
+    /// An IPv6 socket takes IPv4 peers as well.
+    pub both_families: bool,
     /// The request that the outcome answers.
     pub request_id: u32,
 }
@@ -34,8 +57,52 @@ pub struct Connect {
     pub no_delay: bool,
     /// How long it may take, in milliseconds.
     pub wait_ms: u64,
-    /// The request that the outcome answers.
-    pub request_id: u32,
+    /// Who is told the outcome.
+    pub report: Report,
+}
+
+/// A socket that connects to a name.
+#[derive(Debug)]
+pub struct Dial {
+    /// The name.
+    pub host: Box<str>,
+    /// The port.
+    pub port: u16,
+    /// From which address, where that matters.
+    pub from: Option<IpAddr>,
+    /// `TCP_NODELAY`.
+    pub no_delay: bool,
+    /// How long it may take, in milliseconds.
+    pub wait_ms: u64,
+    /// Who is told the outcome.
+    pub report: Report,
+}
+
+/// Who is told what became of a connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// The client, by the answer to this request.
+    Client(u32),
+    /// Another connection: it finds the outcome in `State::openings`.
+    Conn(ConnId),
+}
+
+/// What became of a connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The connection that connected, or did not.
+    pub conn: ConnId,
+    /// The two ends, or why not.
+    pub outcome: Result<Opened, Errno>,
+}
+
+/// A connect that succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Our end.
+    pub local: SocketAddr,
+    /// The peer's end.
+    pub remote: SocketAddr,
 }
 
 /// Those that wait to be made.

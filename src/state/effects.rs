@@ -46,15 +46,21 @@ pub enum Effect {
         /// The request that failure answers.
         request_id: u32,
     },
+    /// Listen for TCP peers; `Engine::listening` tells the outcome.
+    Listen {
+        /// Whose it will be.
+        id: ConnId,
+        /// Where; port 0: any that is free.
+        at: SocketAddr,
+        /// An IPv6 socket takes IPv4 peers as well.
+        both_families: bool,
+    },
     /// Send FIN: nothing more will be written.
     ShutdownWrite(ConnId),
-    /// The kernel may hold about so much for this connection: it is a stream, which may be abandoned at any time.
-    SendBuffer {
-        /// Whose.
-        id: ConnId,
-        /// Bytes; the system may take fewer.
-        bytes: usize,
-    },
+    /// Keep little in the kernel for this connection: it is a stream, which may be abandoned at any time.
+    SmallSendBuffer(ConnId),
+    /// Look at the workers, and say so by `Engine::workers_measured`.
+    MeasureWorkers,
     /// Accept no more connections: the end has begun.
     StopListening,
 }

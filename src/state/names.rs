@@ -1,12 +1,22 @@
 //! What names resolved to lately, so that a tracker's thousand datagrams are not a thousand look-ups. Looks nothing
 //! up, and knows the time only as an argument.
 
+use crate::ids::ConnId;
 use crate::time::Time;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 /// What a name resolved to: addresses, or getaddrinfo's code (as [`crate::job::Done::Resolve`]).
 pub type Outcome = Result<Vec<IpAddr>, i32>;
+
+/// A name that is being looked up, and who waits for it.
+#[derive(Debug)]
+pub struct Lookup {
+    /// The name.
+    pub host: String,
+    /// To be noted.
+    pub waiting: Vec<ConnId>,
+}
 
 /// How many outcomes are kept, and for how long.
 #[derive(Clone, Copy, Debug)]

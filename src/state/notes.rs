@@ -27,6 +27,8 @@ pub enum Note {
     Overrun,
     /// Bytes wait for your peer, where none did before.
     Queued,
+    /// You have won the race for your socket's peer: go on with it.
+    Won,
     /// What clients are told of the roots changed.
     RootsChanged,
     /// The daemon ends: finish what is in flight, then close.

@@ -82,7 +82,7 @@ fn every_kind_of_job_finds_its_worker() {
     assert!(matches!(done, Done::Resolve(Err(2))), "{done:?}");
     assert!(matches!(setup.done(Lane::Local, Ask::ListInterfaces), Done::ListInterfaces(Ok(_))));
     let mut lanes: Vec<_> =
-        setup.workers.loads().map(|(lane, load)| format!("{lane:?} {}", load.threads)).collect();
+        setup.workers.pool.loads().map(|(lane, load)| format!("{lane:?} {}", load.threads)).collect();
     lanes.sort();
     let expected =
         ["Disk(RootNumber(3)) 1", "DiskHash(RootNumber(3)) 1", "Hash 1", "Local 1", "MixedHash 1", "Names 1"];

@@ -1,6 +1,8 @@
 //! `/io` (PROTOCOL §6) over real sockets: the opening, TCP both ways.
 
+mod churn;
 mod flow;
+mod listen;
 mod opening;
 mod tcp;
 
@@ -19,6 +21,10 @@ pub(crate) const TCP_CONNECTED: u8 = 0x11;
 pub(crate) const TCP_SEND: u8 = 0x12;
 pub(crate) const TCP_RECV: u8 = 0x13;
 pub(crate) const TCP_CLOSE: u8 = 0x14;
+pub(crate) const TCP_LISTEN: u8 = 0x15;
+pub(crate) const TCP_LISTEN_RESULT: u8 = 0x16;
+pub(crate) const TCP_ACCEPT: u8 = 0x17;
+pub(crate) const TCP_STOP_LISTEN: u8 = 0x18;
 pub(crate) const TCP_CREDIT: u8 = 0x1B;
 pub(crate) const ERROR: u8 = 0x7F;
 

@@ -15,8 +15,9 @@ use jstorrent_io_daemon::service::config;
 use jstorrent_io_daemon::state::Settings;
 use jstorrent_io_daemon::state::effects::Effect;
 use jstorrent_io_daemon::state::random::Random;
+use jstorrent_io_daemon::state::workload::Workload;
 use jstorrent_io_daemon::time::Time;
-use jstorrent_io_daemon::workers::disk::RealDisk;
+use jstorrent_io_daemon::workers::disk::{Disk, RealDisk};
 use jstorrent_io_proto::errno::Errno;
 use jstorrent_io_proto::route::PortKind;
 use jstorrent_io_proto::rpc_info::{Profile, RootInfo};
@@ -306,6 +307,10 @@ impl Bench {
                 Stage::Ask(ask) if self.held_kinds.contains(&kind(ask)) => self.held.push_back(job),
                 _ => self.perform(job),
             },
+            Effect::MeasureWorkers => {
+                let descriptors = self.disk.counters().descriptors;
+                self.engine.workers_measured(Workload { descriptors, ..Workload::default() });
+            }
             Effect::Close { id, abort } => {
                 self.clients.get_mut(&id).unwrap().closed = Some(abort);
             }
@@ -316,7 +321,8 @@ impl Bench {
             Effect::Membership { id, request_id, .. } => {
                 self.engine.membership_failed(id, request_id, Errno::ENETUNREACH);
             }
-            Effect::SendBuffer { .. } | Effect::StopListening => {}
+            Effect::Listen { id, .. } => self.engine.listening(id, Err(Errno::EADDRNOTAVAIL)),
+            Effect::SmallSendBuffer(_) | Effect::StopListening => {}
         }
     }
 

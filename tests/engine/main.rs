@@ -10,3 +10,6 @@ mod dialect;
 mod files;
 mod hash;
 mod hash_chunks;
+mod life;
+mod overview;
+mod routes;

@@ -21,7 +21,7 @@ impl Tcp {
     /// ([`Note::ReadOn`](crate::state::notes::Note::ReadOn)).
     pub fn place<'a>(&'a mut self, state: &'a mut State, scratch: &'a mut [u8]) -> Option<&'a mut [u8]> {
         match self.phase {
-            Phase::Connecting(_) => None,
+            Phase::Connecting(_) | Phase::Candidate => None,
             Phase::Closing { .. } | Phase::Parting { .. } => {
                 self.reading = Reading::Dropped;
                 Some(scratch)

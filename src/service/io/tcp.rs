@@ -3,20 +3,22 @@
 use super::{address, check_new_id, find, refuse};
 use crate::ids::ConnId;
 use crate::state::State;
-use crate::state::births::{Birth, Connect};
+use crate::state::births::{Birth, Connect, Dial, Opening, Report};
 use crate::state::notes::Note;
 use crate::state::sockets::{Credit, Pushed, Socket};
 use jstorrent_io_proto::errno::Errno;
-use jstorrent_io_proto::host;
+use jstorrent_io_proto::host::{self, Host};
 use jstorrent_io_proto::limits::CONNECT_WAIT_MS_DEFAULT;
 use jstorrent_io_proto::message::{ConnectOptions, ServerMessage, Status};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Where a TCP_CONNECT is to go.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Target<'a> {
-    pub(super) host: &'a str,
-    pub(super) port: u16,
+pub struct Target<'a> {
+    /// Name or address.
+    pub host: &'a str,
+    /// Port.
+    pub port: u16,
 }
 
 /// TCP_CONNECT.
@@ -47,22 +49,73 @@ fn try_connect(
         Some(text) => Some(host::literal(text).ok_or(Errno::EINVAL)?),
         None => None,
     };
-    let ip = host::literal(target.host).ok_or(Errno::EINVAL)?;
-    let to = SocketAddr::new(ip, target.port);
-    if address::is_own(&state.settings, to) {
-        return Err(Errno::EACCES);
-    }
-    let plan = Connect {
-        to,
+    let wish = Wish {
         from,
         no_delay: options.no_delay.unwrap_or(true),
         wait_ms: options.timeout_ms.map_or(CONNECT_WAIT_MS_DEFAULT, u64::from),
-        request_id,
+        report: Report::Client(request_id),
+    };
+    begin(state, channel, wire, target, wish).map(drop)
+}
+
+/// How to connect.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// From which address, where that matters.
+    pub from: Option<IpAddr>,
+    /// `TCP_NODELAY`.
+    pub no_delay: bool,
+    /// How long it may take, in milliseconds.
+    pub wait_ms: u64,
+    /// Who is told the outcome.
+    pub report: Report,
+}
+
+/// Opens a socket that is to connect, under an id that is free.
+pub fn begin(
+    state: &mut State,
+    channel: ConnId,
+    wire: u32,
+    target: Target<'_>,
+    wish: Wish,
+) -> Result<ConnId, Errno> {
+    let Wish { from, no_delay, wait_ms, report } = wish;
+    let birth = match Host::parse(target.host).ok_or(Errno::EINVAL)? {
+        Host::Address(ip) => {
+            let to = SocketAddr::new(ip, target.port);
+            if address::is_own(&state.settings, to) {
+                return Err(Errno::EACCES);
+            }
+            Birth::Connect(Connect { to, from, no_delay, wait_ms, report })
+        }
+        Host::Name(name) => {
+            Birth::Dial(Dial { host: name.into(), port: target.port, from, no_delay, wait_ms, report })
+        }
     };
     let id = state.identities.reserve();
     open(state, channel, wire, id);
-    state.births.add(id, Birth::Connect(plan));
-    Ok(())
+    state.births.add(id, birth);
+    Ok(id)
+}
+
+/// Tells what became of a connect.
+pub fn report(state: &mut State, report: Report, channel: ConnId, wire: u32, opening: Opening) {
+    match report {
+        Report::Client(request_id) => {
+            let (status, errno) = match opening.outcome {
+                Ok(_) => (Status::Good, Errno::NONE),
+                Err(errno) => (Status::Failed, errno),
+            };
+            let message = ServerMessage::TcpConnected { socket_id: wire, status, errno };
+            state.tell(channel, request_id, &message);
+        }
+        Report::Conn(conn) => {
+            let mut all = state.openings.take(conn).unwrap_or_default();
+            all.push(opening);
+            state.openings.put(conn, all);
+            state.notes.send(conn, Note::Look);
+        }
+    }
 }
 
 /// Puts a socket down for a connection that is to be made, under its id on the wire.

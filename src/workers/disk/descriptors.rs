@@ -3,10 +3,15 @@
 
 use crate::ids::RootNumber;
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::fs::File;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::thread;
+use std::time::Duration;
+
+/// Stack of the thread that closes, in bytes.
+const STACK_BYTES: usize = 64 << 10;
 
 /// A handle's file while it is open.
 #[derive(Debug)]
@@ -71,16 +76,35 @@ impl Descriptors {
         drop(removed);
     }
 
+    /// As [`Descriptors::remove`], but closed on another thread.
+    pub(super) fn discard(&self, key: u64) {
+        let removed = self.lock().remove(key);
+        self.closer.close_all(removed.into_iter().collect());
+    }
+
     /// Closes the `n` least recently used, on another thread; returns how many there were.
     pub(super) fn shed(&self, n: usize) -> usize {
-        let shed = {
-            let mut open = self.lock();
-            let left = open.len().saturating_sub(n);
-            open.evict_down_to(left)
-        };
+        let shed = self.evict(n);
         let count = shed.len();
         self.closer.close_all(shed);
         count
+    }
+
+    /// As [`Descriptors::shed`], and waits until they are closed, or for `wait_max` where one's disk hangs or there
+    /// was none.
+    pub(super) fn shed_and_wait(&self, n: usize, wait_max: Duration) {
+        let shed = self.evict(n);
+        if shed.is_empty() {
+            thread::sleep(wait_max);
+        } else {
+            let _ = self.closer.close_all(shed).recv_timeout(wait_max);
+        }
+    }
+
+    fn evict(&self, n: usize) -> Vec<Arc<Descriptor>> {
+        let mut open = self.lock();
+        let left = open.len().saturating_sub(n);
+        open.evict_down_to(left)
     }
 
     /// Ends the use of a descriptor on a thread that must not wait for a disk, should it be the last.
@@ -150,24 +174,36 @@ impl Lru {
 /// disk, and must make neither another root's worker nor the poll thread wait.
 #[derive(Debug, Default)]
 struct Closer {
-    queue: OnceLock<Option<Sender<Vec<Arc<Descriptor>>>>>,
+    queue: OnceLock<Option<Sender<Closing>>>,
+}
+
+/// What is to be closed. The fields are dropped in this order.
+#[derive(Debug)]
+struct Closing {
+    _descriptors: Vec<Arc<Descriptor>>,
+    _done: Sender<Infallible>,
 }
 
 impl Closer {
-    fn close_all(&self, descriptors: Vec<Arc<Descriptor>>) {
+    /// Hands them over. What is returned is disconnected once they are closed.
+    fn close_all(&self, descriptors: Vec<Arc<Descriptor>>) -> Receiver<Infallible> {
+        let (done, closed) = channel();
         if descriptors.is_empty() {
-            return;
+            return closed;
         }
-        if let Some(queue) = self.queue.get_or_init(start) {
+        let closing = Closing { _descriptors: descriptors, _done: done };
+        match self.queue.get_or_init(start) {
             // Should its thread be gone, they come back and are closed here.
-            drop(queue.send(descriptors));
+            Some(queue) => drop(queue.send(closing)),
+            None => drop(closing),
         }
+        closed
     }
 }
 
-fn start() -> Option<Sender<Vec<Arc<Descriptor>>>> {
-    let (queue, closing) = channel::<Vec<Arc<Descriptor>>>();
-    let thread = thread::Builder::new().name("closer".to_owned());
+fn start() -> Option<Sender<Closing>> {
+    let (queue, closing) = channel::<Closing>();
+    let thread = thread::Builder::new().name("closer".to_owned()).stack_size(STACK_BYTES);
     thread.spawn(move || closing.into_iter().for_each(drop)).ok().map(|_| queue)
 }
 
@@ -245,7 +281,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let mut ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (theirs, _) = listener.accept().unwrap();
-        socket2::SockRef::from(&ours).set_linger(Some(std::time::Duration::from_secs(20))).unwrap();
+        socket2::SockRef::from(&ours).set_linger(Some(Duration::from_secs(20))).unwrap();
         ours.set_nonblocking(true).unwrap();
         while ours.write(&[0; 65536]).is_ok() {}
         (File::from(OwnedFd::from(ours)), theirs)
@@ -268,7 +304,7 @@ mod tests {
             cache.release(Arc::new(descriptor(1, slow)));
             done.send(cache.len())
         });
-        assert_eq!(outcome.recv_timeout(std::time::Duration::from_secs(10)), Ok(0), "waited");
+        assert_eq!(outcome.recv_timeout(Duration::from_secs(10)), Ok(0), "waited");
         drop(peer);
     }
 }

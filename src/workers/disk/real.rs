@@ -18,11 +18,10 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::thread;
 use std::time::Duration;
 
 /// What happened so far, for `/stats`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DiskCounters {
     /// Descriptors of open files that are kept now.
     pub descriptors: usize,
@@ -32,9 +31,10 @@ pub struct DiskCounters {
 
 /// The share of the process's descriptors that open files may take.
 const DESCRIPTORS_SHARE: u64 = 4;
-/// Waits, in milliseconds, between attempts to open something while descriptors are short: what was given up may
-/// still be in use, or be closing.
-const SHORTAGE_WAITS_MS: [u64; 8] = [0, 1, 2, 4, 8, 16, 32, 64];
+/// Attempts to open something while descriptors are short.
+const SHORTAGE_ATTEMPTS: usize = 12;
+/// How long each waits, at most, for what was given up to be closed.
+const SHORTAGE_WAIT: Duration = Duration::from_millis(10);
 /// Descriptors given up at a time while they are short: what one call needs.
 const SHORTAGE_SHED: usize = 4;
 /// Roots above which those that no descriptor belongs to are forgotten.
@@ -65,11 +65,6 @@ impl RealDisk {
         }
     }
 
-    /// What happened so far.
-    pub fn counters(&self) -> DiskCounters {
-        DiskCounters { descriptors: self.descriptors.len(), reopened: self.reopened.load(Ordering::Relaxed) }
-    }
-
     /// The open file of a handle, to read from by offset; opened again where that is needed.
     pub fn descriptor(&self, file: &FileHandle) -> Result<Arc<Descriptor>, DiskError> {
         if file.is_gone() {
@@ -96,11 +91,11 @@ impl RealDisk {
                 | DiskError::NotADirectory
                 | DiskError::EscapesRoot
                 | DiskError::LinkLoop,
-            ) => return Err(noticed_gone(file)),
+            ) => return Err(self.noticed_gone(file)),
             other => other?,
         };
         if facts.identity != file.identity {
-            return Err(noticed_gone(file));
+            return Err(self.noticed_gone(file));
         }
         self.reopened.fetch_add(1, Ordering::Relaxed);
         Ok(self.keep(file.key, opened, &file.root))
@@ -123,9 +118,9 @@ impl RealDisk {
     /// The open file of a handle, and its size; an error where it was deleted.
     fn live(&self, file: &FileHandle) -> Result<(Arc<Descriptor>, u64), DiskError> {
         let descriptor = self.descriptor(file)?;
-        let facts = files::quick_facts(descriptor.file()).map_err(|error| judged(file, error))?;
+        let facts = files::quick_facts(descriptor.file()).map_err(|error| self.judged(file, error))?;
         if facts.links == 0 {
-            return Err(noticed_gone(file));
+            return Err(self.noticed_gone(file));
         }
         Ok((descriptor, facts.size))
     }
@@ -135,13 +130,49 @@ impl RealDisk {
         if file.writable { Ok(descriptor) } else { Err(DiskError::ReadOnly) }
     }
 
+    /// Notes that a handle's file is gone, and lets go of what is left of it, so that its space is free again.
+    fn noticed_gone(&self, file: &FileHandle) -> DiskError {
+        file.set_gone();
+        self.descriptors.discard(file.key);
+        DiskError::NotFound
+    }
+
+    /// An error on an open file. A network file system tells only now that it was deleted.
+    fn judged(&self, file: &FileHandle, error: io::Error) -> DiskError {
+        match of_file(error) {
+            DiskError::NotFound => self.noticed_gone(file),
+            other => other,
+        }
+    }
+
+    /// What a read of `count` bytes, where `wanted` were asked for, means for a file that is like `facts`.
+    fn judged_now(
+        &self,
+        file: &FileHandle,
+        offset: u64,
+        wanted: usize,
+        count: usize,
+        facts: QuickFacts,
+    ) -> Option<Result<ReadNow, DiskError>> {
+        let end = offset.saturating_add(count as u64);
+        if facts.links == 0 {
+            Some(Err(self.noticed_gone(file)))
+        } else if count == wanted && count > 0 {
+            Some(Ok(ReadNow { count, size: facts.size.max(end) }))
+        } else if offset > facts.size {
+            Some(Err(DiskError::BeyondEnd { size: facts.size }))
+        } else {
+            // The rest is not in memory, or has just come.
+            (end == facts.size || wanted == 0).then_some(Ok(ReadNow { count, size: facts.size }))
+        }
+    }
+
     /// Tries what needs a descriptor, giving up cached ones while there is none to be had.
     fn with_descriptors<T, E: Shortage>(&self, attempt: impl Fn() -> Result<T, E>) -> Result<T, E> {
-        for wait_ms in SHORTAGE_WAITS_MS {
+        for _ in 1..SHORTAGE_ATTEMPTS {
             match attempt() {
                 Err(error) if error.is_shortage() => {
-                    self.descriptors.shed(SHORTAGE_SHED);
-                    thread::sleep(Duration::from_millis(wait_ms));
+                    self.descriptors.shed_and_wait(SHORTAGE_SHED, SHORTAGE_WAIT);
                 }
                 other => return other,
             }
@@ -180,7 +211,7 @@ impl Disk for RealDisk {
 
     fn inspect(&self, file: &FileHandle) -> Result<FileStat, DiskError> {
         let (descriptor, _) = self.live(file)?;
-        let facts = files::facts(descriptor.file()).map_err(|error| judged(file, error))?;
+        let facts = files::facts(descriptor.file()).map_err(|error| self.judged(file, error))?;
         Ok(FileStat { size: facts.size, allocated: facts.allocated, mtime_ms: facts.mtime_ms })
     }
 
@@ -190,7 +221,7 @@ impl Disk for RealDisk {
 
     fn read_at(&self, file: &FileHandle, offset: u64, into: &mut [u8]) -> Result<usize, DiskError> {
         let descriptor = self.descriptor(file)?;
-        retry(|| files::read_at(descriptor.file(), offset, into)).map_err(|error| judged(file, error))
+        retry(|| files::read_at(descriptor.file(), offset, into)).map_err(|error| self.judged(file, error))
     }
 
     fn write_at(&self, file: &FileHandle, offset: u64, parts: &[IoSlice<'_>]) -> Result<usize, DiskError> {
@@ -199,7 +230,7 @@ impl Disk for RealDisk {
             return Ok(0);
         }
         let _shared = descriptor.resizing.read().unwrap_or_else(PoisonError::into_inner);
-        retry(|| files::write_at(descriptor.file(), offset, parts)).map_err(|error| judged(file, error))
+        retry(|| files::write_at(descriptor.file(), offset, parts)).map_err(|error| self.judged(file, error))
     }
 
     fn transfer(
@@ -211,28 +242,25 @@ impl Disk for RealDisk {
     ) -> Result<Transferred, TransferError> {
         let (descriptor, _) = self.live(file).map_err(TransferError::Disk)?;
         let share = length.min(self.limits.transfer_bytes_max);
-        send(file, &descriptor, outlet, offset, share)
-    }
-
-    fn transfer_now(
-        &self,
-        file: &FileHandle,
-        outlet: &dyn Outlet,
-        offset: u64,
-        length: u64,
-    ) -> Option<Result<Transferred, TransferError>> {
-        if file.is_gone() {
-            return Some(Err(TransferError::Disk(DiskError::NotFound)));
+        let mut moved = 0;
+        while moved < share {
+            let most = usize::try_from(share - moved).unwrap_or(usize::MAX);
+            match retry(|| outlet.send_file(descriptor.file(), offset.saturating_add(moved), most)) {
+                Ok(0) => return Err(ended_early(descriptor.file())),
+                Ok(count) => moved += count as u64,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Ok(Transferred { bytes: moved, blocked: true });
+                }
+                Err(error) if is_sockets_fault(&error) => return Err(TransferError::Socket),
+                Err(error) => return Err(TransferError::Disk(self.judged(file, error))),
+            }
         }
-        let descriptor = self.descriptors.get(file.key)?;
-        let outcome = send_now(file, &descriptor, outlet, offset, length);
-        self.descriptors.release(descriptor);
-        outcome
+        Ok(Transferred { bytes: moved, blocked: false })
     }
 
     fn flush(&self, file: &FileHandle) -> Result<(), DiskError> {
         let (descriptor, _) = self.live(file)?;
-        retry(|| files::flush(descriptor.file(), file.writable)).map_err(|error| judged(file, error))
+        retry(|| files::flush(descriptor.file(), file.writable)).map_err(|error| self.judged(file, error))
     }
 
     fn preallocate(&self, file: &FileHandle, size: u64, full: bool) -> Result<u64, DiskError> {
@@ -242,7 +270,7 @@ impl Disk for RealDisk {
     fn truncate(&self, file: &FileHandle, size: u64) -> Result<(), DiskError> {
         let descriptor = self.writable(file)?;
         let _shared = descriptor.resizing.read().unwrap_or_else(PoisonError::into_inner);
-        retry(|| descriptor.file().set_len(size)).map_err(|error| judged(file, error))
+        retry(|| descriptor.file().set_len(size)).map_err(|error| self.judged(file, error))
     }
 
     fn forget(&self, file: &FileHandle) {
@@ -289,6 +317,10 @@ impl Disk for RealDisk {
         self.descriptors.shed(n)
     }
 
+    fn counters(&self) -> DiskCounters {
+        DiskCounters { descriptors: self.descriptors.len(), reopened: self.reopened.load(Ordering::Relaxed) }
+    }
+
     fn read_now(
         &self,
         file: &FileHandle,
@@ -304,94 +336,22 @@ impl Disk for RealDisk {
         let outcome = files::read_at_once(descriptor.file(), offset, into);
         self.descriptors.release(descriptor);
         let (count, facts) = outcome?;
-        judged_now(file, offset, into.len(), count, facts)
+        self.judged_now(file, offset, into.len(), count, facts)
     }
 }
 
-/// Moves `share` bytes into a socket, or as many as it takes.
-fn send(
-    file: &FileHandle,
-    descriptor: &Descriptor,
-    outlet: &dyn Outlet,
-    offset: u64,
-    share: u64,
-) -> Result<Transferred, TransferError> {
-    let mut moved = 0;
-    while moved < share {
-        let most = usize::try_from(share - moved).unwrap_or(usize::MAX);
-        match retry(|| outlet.send_file(descriptor.file(), offset.saturating_add(moved), most)) {
-            Ok(0) => return Err(ended_early(descriptor.file())),
-            Ok(count) => moved += count as u64,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                return Ok(Transferred { bytes: moved, blocked: true });
-            }
-            Err(error) => return Err(judged_transfer(file, error)),
-        }
-    }
-    Ok(Transferred { bytes: moved, blocked: false })
-}
-
-/// The same where all of it is in memory.
-fn send_now(
-    file: &FileHandle,
-    descriptor: &Descriptor,
-    outlet: &dyn Outlet,
-    offset: u64,
-    share: u64,
-) -> Option<Result<Transferred, TransferError>> {
-    let (_, facts) = files::read_at_once(descriptor.file(), offset, &mut [0])?;
-    if facts.links == 0 {
-        return Some(Err(TransferError::Disk(noticed_gone(file))));
-    }
-    files::is_resident(descriptor.file(), offset, share)
-        .then(|| send(file, descriptor, outlet, offset, share))
-}
-
-/// What a read of `count` bytes, where `wanted` were asked for, means for a file that is like `facts`.
-fn judged_now(
-    file: &FileHandle,
-    offset: u64,
-    wanted: usize,
-    count: usize,
-    facts: QuickFacts,
-) -> Option<Result<ReadNow, DiskError>> {
-    let end = offset.saturating_add(count as u64);
-    if facts.links == 0 {
-        Some(Err(noticed_gone(file)))
-    } else if count == wanted && count > 0 {
-        Some(Ok(ReadNow { count, size: facts.size.max(end) }))
-    } else if offset > facts.size {
-        Some(Err(DiskError::BeyondEnd { size: facts.size }))
-    } else {
-        // The rest is not in memory, or has just come.
-        (end == facts.size || wanted == 0).then_some(Ok(ReadNow { count, size: facts.size }))
-    }
-}
-
-fn noticed_gone(file: &FileHandle) -> DiskError {
-    file.set_gone();
-    DiskError::NotFound
-}
-
-/// An error on an open file. A network file system tells only now that it was deleted.
-fn judged(file: &FileHandle, error: io::Error) -> DiskError {
-    match of_file(error) {
-        DiskError::NotFound => noticed_gone(file),
-        other => other,
-    }
-}
-
-fn judged_transfer(file: &FileHandle, error: io::Error) -> TransferError {
-    match error.kind() {
+/// Whether a transfer failed on the socket's side.
+fn is_sockets_fault(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
         ErrorKind::BrokenPipe
-        | ErrorKind::ConnectionReset
-        | ErrorKind::ConnectionAborted
-        | ErrorKind::NotConnected
-        | ErrorKind::TimedOut
-        | ErrorKind::HostUnreachable
-        | ErrorKind::NetworkUnreachable => TransferError::Socket,
-        _ => TransferError::Disk(judged(file, error)),
-    }
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::NotConnected
+            | ErrorKind::TimedOut
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+    )
 }
 
 /// The file ended before what was promised of it.

@@ -37,6 +37,7 @@ fn a_deleted_file_is_gone_for_its_open_handle() {
     let file = t.make("file", b"content");
     assert_eq!(t.disk.path_delete(&t.root, &rel("file")), Ok(()));
     is_not_found(&t, &file);
+    assert_eq!(t.disk.counters().descriptors, 0, "nothing keeps its space");
 }
 
 #[test]
