@@ -3,6 +3,7 @@
 
 use crate::buffer::Buffer;
 use crate::ids::{ConnId, FileId, JobId, RootNumber};
+use crate::tls::Trust;
 use jstorrent_io_proto::path::RelPath;
 use sha1::Sha1;
 use sha2::Sha256;
@@ -322,6 +323,8 @@ pub enum Ask {
     },
     /// The machine's IPv4 interfaces.
     ListInterfaces,
+    /// Loads the roots of TLS.
+    LoadTrust,
     /// Feeds the buffers' filled parts to the hash.
     HashBytes {
         /// The hash under way.
@@ -390,6 +393,8 @@ pub enum Done {
     ReadConfig(Result<Vec<u8>, String>),
     /// The interfaces, or one sentence that says why not.
     ListInterfaces(Result<Vec<Interface>, String>),
+    /// The roots, or one sentence that says why not.
+    LoadTrust(Result<Trust, String>),
     /// The hash and the buffers.
     HashBytes(Hasher, Vec<Buffer>),
     /// The hash.

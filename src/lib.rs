@@ -17,6 +17,11 @@ mod run;
 pub mod service;
 pub mod state;
 pub mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls/absent.rs"]
+pub mod tls;
 pub mod workers;
 
 pub use run::run;

@@ -23,6 +23,7 @@ pub mod shelf;
 pub mod sockets;
 pub mod spaces;
 pub mod timers;
+pub mod trust;
 pub mod turns;
 pub mod workload;
 
@@ -91,6 +92,8 @@ pub struct State {
     pub channels: channels::Channels,
     /// TCP sockets of theirs.
     pub sockets: sockets::Sockets,
+    /// Whom to trust in TLS.
+    pub trust: trust::Trusted,
     /// UDP sockets of theirs.
     pub datagrams: datagrams::Datagrams,
     /// Listening sockets: of which channel, and their ids there.
@@ -150,6 +153,7 @@ impl State {
             births: births::Births::default(),
             channels: channels::Channels::new(&limits),
             sockets: sockets::Sockets::new(&limits),
+            trust: trust::Trusted::Unasked,
             datagrams: datagrams::Datagrams::default(),
             servers: shelf::Shelf::default(),
             waiting_servers: Vec::new(),

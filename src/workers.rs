@@ -14,6 +14,7 @@ use crate::job::{Ask, Done, Job, Lane, Stage};
 use crate::limits::WorkerLimits;
 use crate::platform::interfaces;
 use crate::state::workload::Workload;
+use crate::tls::Trust;
 use disk::{Disk, Performed};
 use hasher::Scratch;
 use pool::{LaneShape, Pool, Work};
@@ -143,6 +144,7 @@ impl<D: Disk> Crew<D> {
                 hasher::hash_chunks(disk, algorithm, chunks, &stop, scratch)
             }
             Ask::Resolve { host } => Done::Resolve(resolver::resolve(&host)),
+            Ask::LoadTrust => Done::LoadTrust(Trust::load()),
             Ask::ListInterfaces => {
                 Done::ListInterfaces(interfaces::ipv4_interfaces().map_err(|error| error.to_string()))
             }

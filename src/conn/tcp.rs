@@ -4,6 +4,7 @@
 //! bytes.
 
 mod read;
+mod tls;
 
 use crate::conn::End;
 use crate::conn::outgoing::{Outgoing, Slices};
@@ -19,6 +20,7 @@ use jstorrent_io_proto::limits::{CLOSE_LINGER_MS, PEER_STALL_MS_MAX, PEER_STALL_
 use jstorrent_io_proto::message::ServerMessage;
 use read::Reading;
 use std::net::SocketAddr;
+use tls::Tls;
 
 /// How often a socket whose peer takes nothing is looked at once it may be the one to close, in milliseconds.
 const STALL_LOOK_MS: u64 = 1_000;
@@ -30,6 +32,7 @@ pub struct Tcp {
     channel: ConnId,
     wire: u32,
     phase: Phase,
+    tls: Tls,
     reading: Reading,
     /// It waits for room in its channel.
     in_line: bool,
@@ -91,6 +94,7 @@ impl Tcp {
             channel,
             wire,
             phase,
+            tls: Tls::None,
             reading: Reading::Dropped,
             in_line: false,
             expected: 0,
@@ -181,6 +185,7 @@ impl Tcp {
             Phase::Open { .. } | Phase::Closing { .. } if self.is_stalled(state) => {
                 self.close(state, Errno::ETIMEDOUT);
             }
+            Phase::Open { .. } if self.handshake_deadline() <= state.now => self.handshake_expired(state),
             Phase::Parting { until } if *until <= state.now => self.finish(!self.is_flushed(state)),
             _ => self.set_deadline(state),
         }
@@ -194,7 +199,7 @@ impl Tcp {
     }
 
     fn is_flushed(&self, state: &State) -> bool {
-        state.sockets.get(self.id).is_none_or(|socket| socket.is_flushed())
+        self.records().is_empty() && state.sockets.get(self.id).is_none_or(|socket| socket.is_flushed())
     }
 
     fn set_deadline(&mut self, state: &State) {
@@ -210,7 +215,7 @@ impl Tcp {
         self.deadline = match &self.phase {
             Phase::Connecting(connecting) => connecting.until,
             Phase::Candidate => Time::NEVER,
-            Phase::Open { .. } => stall,
+            Phase::Open { .. } => stall.min(self.handshake_deadline()),
             Phase::Closing { until } => stall.min(*until),
             Phase::Parting { until } => *until,
         };
@@ -252,10 +257,14 @@ impl Tcp {
     }
 
     /// What is to be written next.
-    pub fn outgoing<'a>(&self, state: &'a State) -> Outgoing<'a> {
+    pub fn outgoing<'a>(&'a self, state: &'a State) -> Outgoing<'a> {
         let connected = !matches!(self.phase, Phase::Connecting(_));
         let Some(socket) = state.sockets.get(self.id).filter(|_| connected) else { return Outgoing::Nothing };
         let mut slices = Slices::new();
+        if self.is_secured() {
+            slices.push(self.records());
+            return if slices.is_empty() { Outgoing::Nothing } else { Outgoing::Bytes(slices) };
+        }
         for part in socket.parts() {
             if !slices.push(part) {
                 break;
@@ -268,8 +277,9 @@ impl Tcp {
     pub fn sent(&mut self, state: &mut State, n: usize) {
         state.metrics.bytes_sent += n as u64;
         self.progress_at = state.now;
-        let grant = state.sockets.sent(self.id, n);
-        if let (Some(bytes), Phase::Open { .. }) = (grant, &self.phase) {
+        if self.is_secured() {
+            self.sent_records(state, n);
+        } else if let (Some(bytes), Phase::Open { .. }) = (state.sockets.sent(self.id, n), &self.phase) {
             state.tell(self.channel, 0, &ServerMessage::TcpCredit { socket_id: self.wire, bytes });
         }
         if self.is_flushed(state) {
@@ -293,10 +303,20 @@ impl Tcp {
     /// A note came.
     pub fn noted(&mut self, state: &mut State, note: Note) {
         match note {
-            Note::Look | Note::MemoryFree => self.start(state),
+            Note::Look | Note::MemoryFree => {
+                self.start(state);
+                self.look_secured(state);
+            }
             Note::Won => self.begin(state),
-            Note::ReadOn => self.in_line = false,
-            Note::Queued => self.progress_at = state.now,
+            Note::ReadOn => {
+                self.in_line = false;
+                self.deliver(state);
+            }
+            Note::Queued => {
+                self.progress_at = state.now;
+                self.encrypt(state);
+            }
+            Note::Secure => self.secure(state),
             Note::Close => self.close_by_client(state),
             Note::Overrun => self.close(state, Errno::ENOBUFS),
             Note::Cut => {
@@ -361,6 +381,7 @@ impl Tcp {
     /// own, what it still sends is dropped for a while: closing at once would answer it with a reset, which could
     /// destroy what we sent last.
     fn part(&mut self, state: &mut State, wait_ms: u64) {
+        self.say_goodbye(state);
         if !self.is_flushed(state) {
             if !matches!(self.phase, Phase::Parting { .. }) {
                 self.phase = Phase::Parting { until: state.now.plus_ms(wait_ms) };

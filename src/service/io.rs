@@ -4,11 +4,13 @@
 mod address;
 mod listen;
 mod tcp;
+mod tls;
 mod udp;
 
 pub use address::is_own;
 pub use listen::{accept, may_accept};
 pub use tcp::{Target, Wish, begin, report, send, send_on};
+pub use tls::{loaded, trust};
 
 use crate::ids::{ConnId, SessionId};
 use crate::service::stream;
@@ -44,6 +46,9 @@ pub fn handle(state: &mut State, channel: ConnId, request_id: u32, message: Clie
                 Some(session) => stream::unavailable(state, session, range_id),
                 None => state.metrics.messages_dropped += 1,
             }
+        }
+        ClientMessage::TcpSecure { socket_id, skip_validation, hostname } => {
+            tls::secure(state, channel, request_id, socket_id, skip_validation, &hostname);
         }
         ClientMessage::UdpBind { socket_id, port, bind_addr } => {
             udp::bind(state, channel, request_id, socket_id, port, &bind_addr);

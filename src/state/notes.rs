@@ -23,6 +23,8 @@ pub enum Note {
     ReadOn,
     /// The client closed you: deliver what it sent, then end.
     Close,
+    /// The client wants you secured: how is in your [`Socket`](super::sockets::Socket).
+    Secure,
     /// The client sent you more than it was granted: end with ENOBUFS.
     Overrun,
     /// Bytes wait for your peer, where none did before.

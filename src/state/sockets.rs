@@ -31,6 +31,19 @@ impl Credit {
     }
 }
 
+/// A TCP_SECURE that its socket has not looked at.
+#[derive(Debug)]
+pub struct Securing {
+    /// The request that the outcome answers.
+    pub request_id: u32,
+    /// Who the peer is to be.
+    pub hostname: Box<str>,
+    /// It may be anyone.
+    pub skip_validation: bool,
+    /// No byte went either way before.
+    pub fresh: bool,
+}
+
 /// One socket.
 #[derive(Debug)]
 pub struct Socket {
@@ -40,6 +53,10 @@ pub struct Socket {
     pub wire: u32,
     /// `None` without the feature: no windows.
     pub credit: Option<Credit>,
+    /// Bytes went one way or the other.
+    pub used: bool,
+    /// It is to be secured.
+    pub securing: Option<Box<Securing>>,
     /// What waits for the peer.
     queue: Chain,
     /// The client closed it, or broke its window: nothing more is taken from it.
@@ -49,7 +66,7 @@ pub struct Socket {
 impl Socket {
     /// A socket with nothing in it.
     pub fn new(channel: ConnId, wire: u32, credit: Option<Credit>) -> Socket {
-        Socket { channel, wire, credit, queue: Chain::default(), deaf: false }
+        Socket { channel, wire, credit, used: false, securing: None, queue: Chain::default(), deaf: false }
     }
 
     /// What waits for the peer, chunk by chunk.
@@ -69,6 +86,7 @@ impl Socket {
 
     /// `n` bytes from the peer went to the client.
     pub fn received(&mut self, n: usize) {
+        self.used = true;
         if let Some(credit) = &mut self.credit {
             credit.recv_left = credit.recv_left.saturating_sub(n as u64);
         }
@@ -182,6 +200,7 @@ impl Sockets {
             };
             credit.send_left = left;
         }
+        socket.used = true;
         let first = socket.queue.is_empty();
         self.held -= socket.queue.held();
         socket.queue.append(&mut self.pool, bytes);

@@ -5,6 +5,7 @@ mod flow;
 mod listen;
 mod opening;
 mod tcp;
+mod tls;
 
 use crate::support::daemon::Daemon;
 use crate::support::ws::{Op, Ws};

@@ -11,6 +11,8 @@ pub(super) enum Reading {
     Direct,
     /// Elsewhere: the bytes are copied.
     Copied,
+    /// Elsewhere: they are decrypted.
+    Records,
     /// Elsewhere, and nobody wants the bytes.
     Dropped,
 }
@@ -25,6 +27,10 @@ impl Tcp {
             Phase::Closing { .. } | Phase::Parting { .. } => {
                 self.reading = Reading::Dropped;
                 Some(scratch)
+            }
+            Phase::Open { .. } if self.is_secured() => {
+                self.reading = Reading::Records;
+                self.place_records(state, scratch)
             }
             Phase::Open { .. } => self.place_open(state, scratch),
         }
@@ -63,6 +69,7 @@ impl Tcp {
         match self.reading {
             Reading::Direct => state.channels.commit_received(self.channel, self.wire, self.expected, n),
             Reading::Copied => state.channels.push_received(self.channel, self.wire, &scratch[..n]),
+            Reading::Records => return self.received_records(state, &scratch[..n]),
             Reading::Dropped => return,
         }
         self.expected = n;

@@ -26,6 +26,7 @@ pub(crate) fn kind(ask: &Ask) -> &'static str {
         Ask::RootSpace(_) => "RootSpace",
         Ask::ReadConfig { .. } => "ReadConfig",
         Ask::ListInterfaces => "ListInterfaces",
+        Ask::LoadTrust => "LoadTrust",
         Ask::HashBytes { .. } => "HashBytes",
         Ask::HashRange { .. } => "HashRange",
         Ask::HashChunks { .. } => "HashChunks",

@@ -1,0 +1,148 @@
+//! TCP_SECURE against a real TLS server.
+#![cfg(feature = "tls")]
+
+use super::*;
+use crate::support::daemon::{Home, INSTALL_ID};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+const TCP_SECURE: u8 = 0x19;
+const TCP_SECURED: u8 = 0x1A;
+
+/// A server that calls itself `localhost`, and the certificate that says so.
+struct Server {
+    listener: TcpListener,
+    config: Arc<ServerConfig>,
+    certificate_pem: String,
+}
+
+impl Server {
+    fn new(versions: &[&'static rustls::SupportedProtocolVersion]) -> Server {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Server { listener, config: Arc::new(config), certificate_pem: made.cert.pem() }
+    }
+
+    fn port(&self) -> u16 {
+        self.listener.local_addr().unwrap().port()
+    }
+
+    /// Accepts one connection and echoes `len` bytes on it, then says goodbye.
+    fn echo(&self, len: usize) -> JoinHandle<bool> {
+        let (listener, config) = (self.listener.try_clone().unwrap(), self.config.clone());
+        std::thread::spawn(move || {
+            let (socket, _) = listener.accept().unwrap();
+            let mut tls = StreamOwned::new(ServerConnection::new(config).unwrap(), socket);
+            let mut bytes = vec![0; len];
+            if tls.read_exact(&mut bytes).is_err() || tls.write_all(&bytes).is_err() {
+                return false;
+            }
+            tls.conn.send_close_notify();
+            tls.flush().is_ok()
+        })
+    }
+}
+
+/// A daemon that trusts that server's certificate, as a system's root.
+fn daemon_that_trusts(server: &Server) -> Daemon {
+    let home = Home::new();
+    let roots = home.path("roots.pem");
+    std::fs::write(&roots, &server.certificate_pem).unwrap();
+    let mut command = home.command();
+    command.args(["--install-id", INSTALL_ID]).env("SSL_CERT_FILE", &roots);
+    Daemon::spawn(home, command)
+}
+
+fn secure(ws: &mut Ws, id: u32, flags: u8, hostname: &str) -> u8 {
+    ws.send(&Op::new(TCP_SECURE, 33, with_id(id, &[&[flags], hostname.as_bytes()].concat())));
+    let answer = ws.op_of(TCP_SECURED);
+    assert_eq!((answer.request_id, answer.u32_at(0)), (33, id));
+    answer.payload[4]
+}
+
+fn connect_to(ws: &mut Ws, id: u32, port: u16) {
+    ws.send(&tcp_connect(1, id, "127.0.0.1", port));
+    assert_eq!(connected(&ws.op(), id), (0, 0));
+}
+
+#[test]
+fn a_trusted_server_is_talked_to_in_both_versions() {
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let server = Server::new(&[version]);
+        let daemon = daemon_that_trusts(&server);
+        let mut ws = open(&daemon);
+        let data = pattern(3 << 20);
+        let echo = server.echo(data.len());
+        connect_to(&mut ws, 1, server.port());
+        assert_eq!(secure(&mut ws, 1, 0, "localhost"), 0);
+        ws.send(&tcp_send(1, &data));
+        assert!(receive(&mut ws, 1, data.len()) == data);
+        assert_eq!(closed(&ws.op(), 1), (0, 0));
+        assert!(echo.join().unwrap());
+    }
+}
+
+#[test]
+fn what_is_sent_before_the_handshake_is_over_is_sent_after_it() {
+    let server = Server::new(rustls::ALL_VERSIONS);
+    let daemon = daemon_that_trusts(&server);
+    let mut ws = open(&daemon);
+    let echo = server.echo(5);
+    connect_to(&mut ws, 1, server.port());
+    ws.send(&Op::new(TCP_SECURE, 33, with_id(1, b"\0localhost")));
+    ws.send(&tcp_send(1, b"early"));
+    assert_eq!(ws.op_of(TCP_SECURED).payload[4], 0);
+    assert_eq!(receive(&mut ws, 1, 5), b"early");
+    assert!(echo.join().unwrap());
+}
+
+#[test]
+fn a_stranger_is_refused_unless_validation_is_skipped() {
+    let server = Server::new(rustls::ALL_VERSIONS);
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    let refused = server.echo(1);
+    connect_to(&mut ws, 1, server.port());
+    assert_eq!(secure(&mut ws, 1, 0, "localhost"), 1);
+    assert_eq!(closed(&ws.op(), 1).0, 1);
+    assert!(!refused.join().unwrap());
+    let echo = server.echo(5);
+    connect_to(&mut ws, 1, server.port());
+    assert_eq!(secure(&mut ws, 1, 1, "anything.example"), 0);
+    ws.send(&tcp_send(1, b"hello"));
+    assert_eq!(receive(&mut ws, 1, 5), b"hello");
+    assert!(echo.join().unwrap());
+}
+
+#[test]
+fn a_name_that_is_not_the_servers_is_refused() {
+    let server = Server::new(rustls::ALL_VERSIONS);
+    let daemon = daemon_that_trusts(&server);
+    let mut ws = open(&daemon);
+    let refused = server.echo(1);
+    connect_to(&mut ws, 1, server.port());
+    assert_eq!(secure(&mut ws, 1, 0, "other.example"), 1);
+    assert_eq!(closed(&ws.op(), 1).0, 1);
+    assert!(!refused.join().unwrap());
+}
+
+#[test]
+fn an_unknown_id_or_a_used_socket_is_status_1() {
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    assert_eq!(secure(&mut ws, 9, 0, "localhost"), 1);
+    let _peer = connect(&mut ws, 1);
+    ws.send(&tcp_send(1, b"in the clear"));
+    assert_eq!(secure(&mut ws, 1, 0, "localhost"), 1);
+    assert_eq!(closed(&ws.op(), 1).0, 1);
+}
