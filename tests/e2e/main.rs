@@ -8,8 +8,11 @@ mod support;
 
 mod admission;
 mod command_line;
+mod configuration;
 mod descriptors;
+mod files;
 mod frozen;
+mod hashing;
 mod io;
 mod lifecycle;
 mod logs;
