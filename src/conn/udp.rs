@@ -4,6 +4,7 @@
 
 use crate::conn::End;
 use crate::ids::ConnId;
+use crate::service::io;
 use crate::state::State;
 use crate::state::births::Bind;
 use crate::state::effects::Effect;
@@ -146,6 +147,10 @@ impl Udp {
             Note::Cut => {
                 self.forget_open(state);
                 self.end.get_or_insert(End { abort: false });
+            }
+            Note::Look => {
+                io::names_came(state, self.id);
+                state.turns.want(self.id);
             }
             _ => state.turns.want(self.id),
         }

@@ -11,6 +11,7 @@ pub use address::is_own;
 pub use listen::{accept, may_accept};
 pub use tcp::{Target, Wish, begin, report, send, send_on};
 pub use tls::{loaded, trust};
+pub use udp::names_came;
 
 use crate::ids::{ConnId, SessionId};
 use crate::service::stream;

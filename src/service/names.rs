@@ -12,7 +12,9 @@ pub fn resolve(state: &mut State, host: &str, who: ConnId) -> Option<Outcome> {
         return Some(outcome.clone());
     }
     if let Some(lookup) = state.lookups.values_mut().find(|lookup| lookup.host.eq_ignore_ascii_case(host)) {
-        lookup.waiting.push(who);
+        if !lookup.waiting.contains(&who) {
+            lookup.waiting.push(who);
+        }
         return None;
     }
     let job = state.submit(ConnId::NOBODY, Lane::Names, None, Ask::Resolve { host: host.to_owned() });

@@ -21,12 +21,25 @@ pub struct UdpSocket {
     /// Where datagrams without an address go (`/control/open_socket`).
     pub default_to: Option<SocketAddr>,
     queue: VecDeque<(SocketAddr, Box<[u8]>)>,
+    /// Datagrams whose destination's name is being looked up.
+    unresolved: VecDeque<Unresolved>,
+}
+
+/// A datagram for a name.
+#[derive(Debug)]
+pub struct Unresolved {
+    /// The name.
+    pub host: Box<str>,
+    /// The port there.
+    pub port: u16,
+    /// The datagram.
+    pub data: Box<[u8]>,
 }
 
 impl UdpSocket {
     /// A socket with nothing to send.
     pub fn new(channel: ConnId, wire: u32) -> UdpSocket {
-        UdpSocket { channel, wire, default_to: None, queue: VecDeque::new() }
+        UdpSocket { channel, wire, default_to: None, queue: VecDeque::new(), unresolved: VecDeque::new() }
     }
 
     /// The datagram to be sent next, and where to.
@@ -56,7 +69,9 @@ impl Datagrams {
     /// A socket has gone; what it had to send is dropped.
     pub fn close(&mut self, id: ConnId) {
         if let Some(socket) = self.shelf.take(id) {
-            self.queued_bytes -= socket.queue.iter().map(|(_, data)| data.len()).sum::<usize>();
+            let resolved = socket.queue.iter().map(|(_, data)| data.len());
+            let unresolved = socket.unresolved.iter().map(|datagram| datagram.data.len());
+            self.queued_bytes -= resolved.chain(unresolved).sum::<usize>();
         }
     }
 
@@ -91,6 +106,28 @@ impl Datagrams {
             }
             None => false,
         }
+    }
+
+    /// Adds a datagram for a name that is being looked up. Returns whether there was room for it.
+    pub fn push_unresolved(&mut self, id: ConnId, datagram: Unresolved) -> bool {
+        let len = datagram.data.len();
+        let fits = self.queued_bytes + len <= QUEUED_BYTES_MAX;
+        match self.shelf.get_mut(id).filter(|socket| fits && socket.unresolved.len() < QUEUED_MAX) {
+            Some(socket) => {
+                socket.unresolved.push_back(datagram);
+                self.queued_bytes += len;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes all datagrams for names, to be sent or put back.
+    pub fn take_unresolved(&mut self, id: ConnId) -> VecDeque<Unresolved> {
+        let taken =
+            self.shelf.get_mut(id).map(|socket| std::mem::take(&mut socket.unresolved)).unwrap_or_default();
+        self.queued_bytes -= taken.iter().map(|datagram| datagram.data.len()).sum::<usize>();
+        taken
     }
 
     /// The first datagram was sent, or can't be.

@@ -60,6 +60,23 @@ fn datagrams_go_both_ways_and_one_close_ends_it() {
 }
 
 #[test]
+fn a_name_is_looked_up_and_one_that_is_none_is_dropped() {
+    let daemon = Daemon::start(&[]);
+    let mut ws = Ws::authenticated(daemon.port, &daemon.token, "s");
+    bind(&mut ws, 1, "");
+    let peer = peer();
+    let port = peer.local_addr().unwrap().port();
+    for name in ["no.such.name.invalid", "localhost", "localhost"] {
+        ws.send(&Op::new(UDP_SEND, 0, send_payload(1, port, name, name.as_bytes())));
+    }
+    let mut bytes = [0; 64];
+    for _ in 0..2 {
+        let n = peer.recv(&mut bytes).unwrap();
+        assert_eq!(&bytes[..n], b"localhost");
+    }
+}
+
+#[test]
 fn a_burst_of_3000_datagrams_arrives_whole() {
     let daemon = Daemon::start(&[]);
     let mut ws = Ws::authenticated(daemon.port, &daemon.token, "s");

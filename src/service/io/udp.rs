@@ -2,9 +2,10 @@
 
 use super::{check_new_id, find, refuse};
 use crate::ids::ConnId;
+use crate::service::names;
 use crate::state::State;
 use crate::state::births::{Bind, Birth};
-use crate::state::datagrams::UdpSocket;
+use crate::state::datagrams::{UdpSocket, Unresolved};
 use crate::state::effects::Effect;
 use crate::state::notes::Note;
 use jstorrent_io_proto::errno::Errno;
@@ -36,8 +37,9 @@ fn open(state: &mut State, channel_id: ConnId, wire: u32, plan: Bind) {
     state.births.add(id, Birth::Bind(plan));
 }
 
-/// UDP_SEND to a number, or with an empty address to the default destination. What can't be sent is dropped and
-/// counted, never an ERROR; only an id that is not there is one.
+/// UDP_SEND to a number or a name, or with an empty address to the default destination. What can't be sent is dropped
+/// and counted, never an ERROR; only an id that is not there is one. A datagram for a name waits for its look-up, and
+/// holds up no other.
 pub(super) fn send(
     state: &mut State,
     channel: ConnId,
@@ -52,11 +54,37 @@ pub(super) fn send(
     let default_to = state.datagrams.get(id).and_then(|socket| socket.default_to);
     let address = match to.addr {
         "" => default_to,
-        addr => host::literal(addr).map(|ip| SocketAddr::new(ip, to.port)),
+        addr => match host::Host::parse(addr) {
+            Some(host::Host::Name(name)) => return send_to_name(state, id, name, to.port, data.into()),
+            Some(host::Host::Address(ip)) => Some(SocketAddr::new(ip, to.port)),
+            None => None,
+        },
     };
     match address {
         Some(address) => send_to(state, id, address, data),
         None => state.metrics.udp_dropped += 1,
+    }
+}
+
+fn send_to_name(state: &mut State, id: ConnId, name: &str, port: u16, data: Box<[u8]>) {
+    match names::resolve(state, name, id) {
+        None => {
+            let waits = state.datagrams.push_unresolved(id, Unresolved { host: name.into(), port, data });
+            state.metrics.udp_dropped += u64::from(!waits);
+        }
+        // The socket knows which families it can send to: IPv4 is what every socket can.
+        Some(Ok(addresses)) => match addresses.iter().find(|ip| ip.is_ipv4()).or(addresses.first()) {
+            Some(ip) => send_to(state, id, SocketAddr::new(*ip, port), &data),
+            None => state.metrics.udp_dropped += 1,
+        },
+        Some(Err(_)) => state.metrics.udp_dropped += 1,
+    }
+}
+
+/// A look-up has ended: what waited for it is sent, or waits on for others.
+pub fn names_came(state: &mut State, id: ConnId) {
+    for waiting in state.datagrams.take_unresolved(id) {
+        send_to_name(state, id, &waiting.host, waiting.port, waiting.data);
     }
 }
 
