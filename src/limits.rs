@@ -201,6 +201,8 @@ pub const LOG_QUEUE_LINES_MAX: usize = 256;
 pub const LOG_FILE_BYTES_MAX: u64 = 4 << 20;
 /// Rotated log files that are kept beside the current one.
 pub const LOG_FILES_KEPT: u32 = 3;
+/// How long the start waits for the log file to be opened, in milliseconds.
+pub const LOG_OPEN_MS_MAX: u64 = 100;
 /// How long the end waits for the log to be written, in milliseconds: a stderr that nobody reads must not hold it up.
 pub const LOG_FLUSH_MS_MAX: u64 = 500;
 

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use log::LevelFilter;
 use simplelog::{FormatItem, format_description};
 
-use crate::limits::{LOG_FILE_BYTES_MAX, LOG_FILES_KEPT, LOG_FLUSH_MS_MAX};
+use crate::limits::{LOG_FILE_BYTES_MAX, LOG_FILES_KEPT, LOG_FLUSH_MS_MAX, LOG_OPEN_MS_MAX};
 
 use front::Front;
 use queue::{Output, Queue};
@@ -41,7 +41,7 @@ impl Drop for LogGuard {
     }
 }
 
-/// Starts logging, once a process. The file is opened by its writer, so that a hanging disk holds up nothing;
+/// Starts logging, once a process. The file is opened by its writer, so that a hanging disk holds up little;
 /// where it can't be, a warning goes to stderr.
 ///
 /// # Errors
@@ -55,12 +55,18 @@ pub fn start(level: LevelFilter, file: Option<PathBuf>) -> io::Result<LogGuard> 
     QUEUES.set(queues).map_err(|_| io::Error::other("logging was started before"))?;
     log::set_boxed_logger(Box::new(front)).map_err(io::Error::other)?;
     log::set_max_level(level);
+    // So that it is settled, but for a hanging disk, what descriptors a daemon has that says it is ready.
+    flush_for(LOG_OPEN_MS_MAX);
     Ok(LogGuard(()))
 }
 
 /// Waits, half a second at most, until everything logged so far is written. Does nothing before [`start`].
 pub fn flush() {
-    let deadline = Instant::now() + Duration::from_millis(LOG_FLUSH_MS_MAX);
+    flush_for(LOG_FLUSH_MS_MAX);
+}
+
+fn flush_for(ms_max: u64) {
+    let deadline = Instant::now() + Duration::from_millis(ms_max);
     let asked: Vec<_> = queues().iter().filter_map(|queue| queue.ask_flush(deadline)).collect();
     for done in asked {
         // Given up on at the deadline: the lines are lost, the end is not.

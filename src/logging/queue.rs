@@ -20,7 +20,7 @@ const STACK_BYTES: usize = 256 << 10;
 
 /// Where a writer thread writes to.
 pub(super) trait Output: Send + 'static {
-    /// Writes whole lines; an error loses them, and the output must be fit for the next ones.
+    /// Writes whole lines, or none; an error loses them, and the output must be fit for the next ones.
     fn write_lines(&mut self, lines: &[u8]) -> io::Result<()>;
 }
 
@@ -114,9 +114,7 @@ impl<O: Output> Writer<O> {
                 format!("{} [WARN ] {lost} lines could not be written to the {}\n", utc_now(), self.name);
             self.lines.extend_from_slice(note.as_bytes());
         }
-        if self.lines.is_empty() {
-            return;
-        }
+        // None at all where only a flush was asked for: then the output is opened.
         let result = self.output.write_lines(&self.lines);
         self.lines.clear();
         self.lines.shrink_to(BATCH_BYTES);
