@@ -54,6 +54,12 @@ pub struct Limits {
     pub transfer: bool,
     /// Sessions at a time; the one that was silent longest and has no `/io` connection goes first.
     pub sessions_max: usize,
+    /// What the kernel may hold for a stream that has just begun, in bytes: players abandon many.
+    pub stream_buffer_bytes: usize,
+    /// The same once it has sent [`Limits::stream_settled_bytes`]: a quarter costs half as much again in CPU time.
+    pub stream_settled_buffer_bytes: usize,
+    /// Bytes after which a stream is one that is being played.
+    pub stream_settled_bytes: u64,
     /// Available runs that are remembered of one deferred file.
     pub runs_per_file_max: usize,
     /// The same of all files together, but for one each.
@@ -98,6 +104,9 @@ impl Default for Limits {
             exit_ms: 2_000,
             transfer: cfg!(any(target_os = "linux", target_os = "android")),
             sessions_max: 1024,
+            stream_buffer_bytes: 256 << 10,
+            stream_settled_buffer_bytes: 1 << 20,
+            stream_settled_bytes: 4 << 20,
             runs_per_file_max: 64 << 10,
             runs_max: 96 << 10,
             tickets_max: 16 << 10,
@@ -175,6 +184,8 @@ pub struct WorkerLimits {
     pub idle_max: Duration,
     /// A read of up to this many bytes is tried on the poll thread.
     pub read_now_bytes_max: usize,
+    /// Bytes of a transfer that are sent on the poll thread before others get their turn.
+    pub transfer_now_bytes_max: u64,
     /// How long threads that are still at work are waited for at the end.
     pub shutdown_max: Duration,
 }
@@ -188,6 +199,7 @@ impl Default for WorkerLimits {
             stack_bytes: 256 << 10,
             idle_max: Duration::from_secs(30),
             read_now_bytes_max: 64 << 10,
+            transfer_now_bytes_max: 512 << 10,
             shutdown_max: Duration::from_millis(200),
         }
     }

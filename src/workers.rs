@@ -46,9 +46,24 @@ impl<D: Disk> Workers<D> {
         self.pool.take_completions()
     }
 
-    /// Does a short read here and now if it can't block, which saves its hand-off: half the cost of 16 KiB from the
-    /// cache. Returns whether the job is done.
+    /// Does a short read, or a share of a transfer, here and now if it can't block, which saves its hand-off: half the
+    /// cost of 16 KiB from the cache. Returns whether the job is done.
     pub fn try_now(&self, job: &mut Job) -> bool {
+        match &job.stage {
+            Stage::Ask(Ask::Read { .. }) => self.read_now(job),
+            Stage::Ask(Ask::Transfer { file, offset, length, outlet: Some(outlet) }) => {
+                let share = (*length).min(self.limits.transfer_now_bytes_max);
+                let Some(moved) = self.disk.transfer_now(file, &**outlet, *offset, share) else {
+                    return false;
+                };
+                job.stage = Stage::Done(Done::Transfer(moved));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn read_now(&self, job: &mut Job) -> bool {
         let Stage::Ask(Ask::Read { file, offset, length, buffer }) = &mut job.stage else { return false };
         let length = (*length).min(buffer.room_len());
         if length > self.limits.read_now_bytes_max {

@@ -3,11 +3,13 @@
 
 use crate::job::FileIdentity;
 
+mod resident;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;
 
+pub(crate) use resident::is_resident;
 #[cfg(unix)]
 pub(crate) use unix::*;
 #[cfg(windows)]

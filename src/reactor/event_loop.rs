@@ -2,7 +2,7 @@
 
 use super::connect;
 use super::datagrams::{self, Datagrams};
-use super::listeners::{self, Listeners};
+use super::listeners::Listeners;
 use super::parent::ParentWatch;
 use super::servers::Servers;
 use super::signals::Signals;
@@ -228,8 +228,8 @@ impl<D: Disk> Reactor<D> {
                         let _ = source.stream.0.shutdown(Shutdown::Write);
                     }
                 }
-                Effect::SmallSendBuffer(id) => self.small_send_buffer(id),
                 Effect::MeasureWorkers => self.engine.workers_measured(self.workers.measure()),
+                Effect::SendBuffer { id, bytes } => self.send_buffer(id, bytes),
                 Effect::StopListening => self.listeners.close(self.poll.registry()),
             }
         }
@@ -247,10 +247,10 @@ impl<D: Disk> Reactor<D> {
         }
     }
 
-    fn small_send_buffer(&mut self, id: ConnId) {
+    fn send_buffer(&mut self, id: ConnId, bytes: usize) {
         let Some(source) = self.sources.get_mut(id) else { return };
         let socket = socket2::SockRef::from(&source.stream.0);
-        if let Err(error) = socket.set_send_buffer_size(listeners::STREAM_SEND_BUFFER_BYTES) {
+        if let Err(error) = socket.set_send_buffer_size(bytes) {
             log::debug!("send buffer: {error}");
         }
     }

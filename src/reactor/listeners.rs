@@ -8,8 +8,6 @@ use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
 use std::io;
 
-/// What the kernel may hold for a stream: a player may abandon it at any time, and what was read for it is wasted.
-pub(super) const STREAM_SEND_BUFFER_BYTES: usize = 256 << 10;
 /// Connections accepted before others get their turn.
 const ACCEPTS_A_ROUND: usize = 64;
 /// Cached file descriptors that are given up when a connection could not be accepted for lack of them.

@@ -57,8 +57,13 @@ pub enum Effect {
     },
     /// Send FIN: nothing more will be written.
     ShutdownWrite(ConnId),
-    /// Keep little in the kernel for this connection: it is a stream, which may be abandoned at any time.
-    SmallSendBuffer(ConnId),
+    /// The kernel may hold about so much for this connection: it is a stream, which may be abandoned at any time.
+    SendBuffer {
+        /// Whose.
+        id: ConnId,
+        /// Bytes; the system may take fewer.
+        bytes: usize,
+    },
     /// Look at the workers, and say so by `Engine::workers_measured`.
     MeasureWorkers,
     /// Accept no more connections: the end has begun.

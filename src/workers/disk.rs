@@ -46,7 +46,7 @@ pub struct ReadNow {
     pub size: u64,
 }
 
-/// A file system as the daemon needs it. Every method but [`Disk::read_now`] may block; all may be called from any
+/// A file system as the daemon needs it. Every method but those ending in `now` may block; all may be called from any
 /// thread. A handle whose file was deleted or replaced is [`DiskError::NotFound`] from the moment that this is
 /// noticed (PROTOCOL §7), and a handle for reading is [`DiskError::ReadOnly`] to all that changes its file.
 pub trait Disk: Send + Sync + 'static {
@@ -78,6 +78,18 @@ pub trait Disk: Send + Sync + 'static {
         offset: u64,
         length: u64,
     ) -> Result<Transferred, TransferError>;
+
+    /// A transfer that can't block on the disk, for the poll thread: `None` where it would have to, or where nobody can
+    /// tell. Ends as [`crate::job::Ask::Transfer`] would.
+    fn transfer_now(
+        &self,
+        _file: &FileHandle,
+        _outlet: &dyn Outlet,
+        _offset: u64,
+        _length: u64,
+    ) -> Option<Result<Transferred, TransferError>> {
+        None
+    }
 
     /// The file's data to the disk.
     fn flush(&self, file: &FileHandle) -> Result<(), DiskError>;

@@ -145,6 +145,48 @@ impl RealDisk {
         }
     }
 
+    /// Moves `share` bytes into a socket, or as many as it takes.
+    fn send(
+        &self,
+        file: &FileHandle,
+        descriptor: &Descriptor,
+        outlet: &dyn Outlet,
+        offset: u64,
+        share: u64,
+    ) -> Result<Transferred, TransferError> {
+        let mut moved = 0;
+        while moved < share {
+            let most = usize::try_from(share - moved).unwrap_or(usize::MAX);
+            match retry(|| outlet.send_file(descriptor.file(), offset.saturating_add(moved), most)) {
+                Ok(0) => return Err(ended_early(descriptor.file())),
+                Ok(count) => moved += count as u64,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Ok(Transferred { bytes: moved, blocked: true });
+                }
+                Err(error) if is_sockets_fault(&error) => return Err(TransferError::Socket),
+                Err(error) => return Err(TransferError::Disk(self.judged(file, error))),
+            }
+        }
+        Ok(Transferred { bytes: moved, blocked: false })
+    }
+
+    /// The same where all of it is in memory.
+    fn send_now(
+        &self,
+        file: &FileHandle,
+        descriptor: &Descriptor,
+        outlet: &dyn Outlet,
+        offset: u64,
+        share: u64,
+    ) -> Option<Result<Transferred, TransferError>> {
+        let (_, facts) = files::read_at_once(descriptor.file(), offset, &mut [0])?;
+        if facts.links == 0 {
+            return Some(Err(TransferError::Disk(self.noticed_gone(file))));
+        }
+        files::is_resident(descriptor.file(), offset, share)
+            .then(|| self.send(file, descriptor, outlet, offset, share))
+    }
+
     /// What a read of `count` bytes, where `wanted` were asked for, means for a file that is like `facts`.
     fn judged_now(
         &self,
@@ -242,20 +284,23 @@ impl Disk for RealDisk {
     ) -> Result<Transferred, TransferError> {
         let (descriptor, _) = self.live(file).map_err(TransferError::Disk)?;
         let share = length.min(self.limits.transfer_bytes_max);
-        let mut moved = 0;
-        while moved < share {
-            let most = usize::try_from(share - moved).unwrap_or(usize::MAX);
-            match retry(|| outlet.send_file(descriptor.file(), offset.saturating_add(moved), most)) {
-                Ok(0) => return Err(ended_early(descriptor.file())),
-                Ok(count) => moved += count as u64,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    return Ok(Transferred { bytes: moved, blocked: true });
-                }
-                Err(error) if is_sockets_fault(&error) => return Err(TransferError::Socket),
-                Err(error) => return Err(TransferError::Disk(self.judged(file, error))),
-            }
+        self.send(file, &descriptor, outlet, offset, share)
+    }
+
+    fn transfer_now(
+        &self,
+        file: &FileHandle,
+        outlet: &dyn Outlet,
+        offset: u64,
+        length: u64,
+    ) -> Option<Result<Transferred, TransferError>> {
+        if file.is_gone() {
+            return Some(Err(TransferError::Disk(DiskError::NotFound)));
         }
-        Ok(Transferred { bytes: moved, blocked: false })
+        let descriptor = self.descriptors.get(file.key)?;
+        let outcome = self.send_now(file, &descriptor, outlet, offset, length);
+        self.descriptors.release(descriptor);
+        outcome
     }
 
     fn flush(&self, file: &FileHandle) -> Result<(), DiskError> {

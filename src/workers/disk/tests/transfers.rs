@@ -104,3 +104,28 @@ fn a_cached_read_ends_like_any_other() {
     assert_eq!(t.disk.read_now(&file, 0, &mut into), Some(Err(DiskError::NotFound)));
     assert!(file.is_gone());
 }
+
+#[test]
+fn what_is_in_memory_is_moved_at_once() {
+    let t = Fixture::new();
+    let all = content(100_000);
+    let file = t.make("file", &all);
+    let (outlet, mut peer) = sockets();
+    let now = |offset, length| t.disk.transfer_now(&file, &outlet, offset, length);
+    if now(0, 1).is_none() {
+        not_tested("this system can't tell what is in memory");
+        return;
+    }
+    assert_eq!(now(1, 49_999), Some(Ok(Transferred { bytes: 49_999, blocked: false })));
+    let mut received = vec![0; 50_000];
+    peer.read_exact(&mut received).unwrap();
+    assert!(received == all[..50_000]);
+    assert_eq!(now(50_000, 50_001), None, "behind the end: the job will say so");
+    t.disk.shed(1);
+    assert_eq!(now(0, 1), None, "no descriptor at hand");
+    assert!(t.disk.inspect(&file).is_ok());
+    drop(peer);
+    assert_eq!(now(0, 1), Some(Err(TransferError::Socket)));
+    assert_eq!(t.disk.path_delete(&t.root, &rel("file")), Ok(()));
+    assert_eq!(now(0, 1), Some(Err(TransferError::Disk(DiskError::NotFound))));
+}
