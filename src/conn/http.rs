@@ -404,12 +404,18 @@ impl Http {
         self.input_counted = self.input.capacity();
     }
 
-    /// Answers with a refusal that ends the connection, whatever was under way.
+    /// Answers with a refusal that ends the connection, whatever was under way. Where an answer is on its way already,
+    /// it is the last: no other can be put in between.
     fn refuse_outright(&mut self, state: &mut State, refusal: &Refusal) {
-        self.end_request(state);
-        self.out.release(state);
-        respond::refuse(state, &mut self.out, refusal);
-        self.phase = Phase::Request(Box::new(Request::refused(state.last_job())));
+        if let Phase::Request(request) = &mut self.phase
+            && request.is_answered()
+        {
+            request.abandon_body();
+        } else {
+            self.end_request(state);
+            respond::refuse(state, &mut self.out, refusal);
+            self.phase = Phase::Request(Box::new(Request::refused(state.last_job())));
+        }
         self.progress(state);
     }
 

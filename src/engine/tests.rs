@@ -125,3 +125,34 @@ fn an_idle_engine_wants_nothing() {
     engine.advance(Time(1));
     assert!(engine.next_turn().is_none() && engine.next_effect().is_none());
 }
+
+/// Lets the connection read `bytes`, and the kernel take nothing.
+fn feed(engine: &mut Engine, id: ConnId, bytes: &[u8]) {
+    let place = engine.place(id).expect("it reads");
+    place[..bytes.len()].copy_from_slice(bytes);
+    engine.received(id, bytes.len());
+}
+
+/// The kernel takes at most `max` bytes.
+fn take(engine: &mut Engine, id: ConnId, max: usize) -> String {
+    let Outgoing::Bytes(slices) = engine.outgoing(id) else { return String::new() };
+    let all: Vec<u8> = slices.as_slices().iter().flat_map(|slice| slice.iter().copied()).take(max).collect();
+    engine.sent(id, all.len());
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+#[test]
+fn no_second_answer_breaks_into_one_that_is_on_its_way() {
+    let mut engine = engine();
+    let id = engine.accept(PortKind::Main).expect("room");
+    let head = b"POST /nothing HTTP/1.1\r\nHost: 127.0.0.1:1234\r\nTransfer-Encoding: chunked\r\n\r\n";
+    feed(&mut engine, id, head);
+    let mut sent = take(&mut engine, id, 20);
+    feed(&mut engine, id, b"no chunk at all");
+    for _ in 0..9 {
+        sent += &take(&mut engine, id, usize::MAX);
+    }
+    assert!(sent.starts_with("HTTP/1.1 401 "), "{sent}");
+    assert_eq!(sent.matches("HTTP/1.1").count(), 1, "{sent}");
+    assert!(sent.ends_with('}'), "{sent}");
+}

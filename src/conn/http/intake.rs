@@ -97,6 +97,17 @@ impl Request {
         }
     }
 
+    /// Whether its answer, or the beginning of it, is in the queue.
+    pub(super) fn is_answered(&self) -> bool {
+        self.task.is_none() || self.respond.begun
+    }
+
+    /// What still comes of the body can't be read: the connection ends with the answer.
+    pub(super) fn abandon_body(&mut self) {
+        self.body = BodyReader::Done;
+        self.respond.close = true;
+    }
+
     /// Whether the client owes us bytes and we are willing to take them.
     pub(super) fn awaits_body(&self) -> bool {
         !self.body.is_done() && !self.owes_continue

@@ -24,6 +24,8 @@ pub(super) struct Respond {
     /// `/stream`, which other sites' pages may show.
     pub(super) is_stream: bool,
     http10: bool,
+    /// The answer's head is on its way.
+    pub(super) begun: bool,
     /// The answer's body goes in chunks.
     chunked: bool,
     /// It counts as in flight.
@@ -38,6 +40,7 @@ impl Respond {
             is_head: head.method == Method::Head,
             is_stream: head.path == "/stream" || head.path.starts_with("/stream/"),
             http10: head.version == Version::Http10,
+            begun: false,
             chunked: false,
             counted: false,
         }
@@ -51,6 +54,7 @@ impl Respond {
             is_head: false,
             is_stream: false,
             http10: false,
+            begun: false,
             chunked: false,
             counted: false,
         }
@@ -72,6 +76,7 @@ impl Respond {
 
     /// Puts the answer, or its beginning, into the queue.
     fn push(&mut self, state: &mut State, out: &mut Outbound, answer: Answer) -> Option<Lease> {
+        self.begun = true;
         match answer {
             Answer::Refused(refusal) => {
                 state.metrics.http_refused += 1;
