@@ -246,12 +246,21 @@ pub(super) fn answer(cx: &mut Cx<'_>, then: Then, done: Done) -> Answer {
     }
 }
 
+/// Whether what permitted the opening still holds, now that the file is open.
+fn still_may_open(state: &State, session: SessionId, file: &FileHandle) -> Result<(), Refusal> {
+    let ended = || Refusal::because(Code::Overloaded, "The session ended meanwhile: open the file again.");
+    let session = state.sessions.get(session).ok_or_else(ended)?;
+    if session.files >= FILES_PER_SESSION_MAX {
+        return Err(Code::TooManyFiles.into());
+    }
+    if state.roots.permits(&file.root) { Ok(()) } else { Err(Code::RootUnknown.into()) }
+}
+
 fn opened_answer(cx: &mut Cx<'_>, session: SessionId, deferred: bool, opened: Opened) -> Answer {
     let state = &mut *cx.state;
-    let full = state.sessions.get(session).is_none_or(|session| session.files >= FILES_PER_SESSION_MAX);
-    if full || !state.roots.permits(&opened.file.root) {
+    if let Err(refusal) = still_may_open(state, session, &opened.file) {
         salvage::forget(state, opened.file);
-        return Answer::Refused(if full { Code::TooManyFiles } else { Code::RootUnknown }.into());
+        return Answer::Refused(refusal);
     }
     if let Some(session) = state.sessions.get_mut(session) {
         session.files += 1;
