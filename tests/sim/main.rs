@@ -1,0 +1,121 @@
+//! The daemon's engine in a simulated world: one seed determines clients, sockets, disk, time and faults. First a time
+//! of trouble, in which nothing wrong may happen; then a time without faults, in which everything must come to its end;
+//! then nothing must be left.
+//!
+//! `SIM_SEEDS=N` runs N seeds, `SIM_SECONDS=N` as many as fit, `SIM_FIRST=N` begins there. A seed that fails prints the
+//! line that replays it; `SIM_TRACE=1` beside it prints what happened.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "whoever runs seeds by hand reads what came of them"
+)]
+
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+use world::{Summary, run_seed};
+
+/// Seeds of an ordinary `cargo test`.
+const SEEDS: u64 = 300;
+/// A seed that takes longer hangs.
+const SEED_TIME_MAX: Duration = Duration::from_secs(120);
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn replay_line(seed: u64) -> String {
+    format!("SIM_SEED={seed} cargo test --test sim replay -- --nocapture")
+}
+
+/// Ends the process where a seed does not come back: nothing else can stop a loop that never ends.
+fn watchdog() -> Sender<u64> {
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        let mut seed = None;
+        loop {
+            match told.recv_timeout(SEED_TIME_MAX) {
+                Ok(next) => seed = Some(next),
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(seed) = seed {
+                        eprintln!("does not end:\n{}", replay_line(seed));
+                    }
+                    std::process::abort();
+                }
+            }
+        }
+    });
+    tell
+}
+
+fn run(seed: u64) -> Summary {
+    match catch_unwind(AssertUnwindSafe(|| run_seed(seed))) {
+        Ok(summary) => summary,
+        Err(_) => panic!("this seed fails:\n{}", replay_line(seed)),
+    }
+}
+
+/// Runs seeds until they, or the time, are used up; returns how many, and their steps and answers.
+fn run_many(next: &AtomicU64, end: u64, until: Option<Instant>) -> [u64; 3] {
+    let watched = watchdog();
+    let mut sums = [0; 3];
+    while until.is_none_or(|until| Instant::now() < until) {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= end {
+            break;
+        }
+        watched.send(seed).expect("the watchdog lives");
+        let started = Instant::now();
+        let summary = run(seed);
+        if std::env::var_os("SIM_TIMES").is_some() {
+            println!(
+                "seed {seed}: {} steps, {} answers, {:?}",
+                summary.steps,
+                summary.answers,
+                started.elapsed()
+            );
+        }
+        sums = [sums[0] + 1, sums[1] + summary.steps, sums[2] + summary.answers];
+    }
+    sums
+}
+
+#[test]
+fn seeds() {
+    let first = number("SIM_FIRST").unwrap_or(1);
+    let seconds = number("SIM_SECONDS").map(Duration::from_secs);
+    let count = number("SIM_SEEDS").unwrap_or(if seconds.is_some() { u64::MAX - first } else { SEEDS });
+    let started = Instant::now();
+    let until = seconds.map(|seconds| started + seconds);
+    let next = AtomicU64::new(first);
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let sums: Vec<[u64; 3]> = thread::scope(|scope| {
+        let running: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| run_many(&next, first.saturating_add(count), until)))
+            .collect();
+        running.into_iter().map(|thread| thread.join().expect("every seed holds")).collect()
+    });
+    let [runs, steps, answers] = [0, 1, 2].map(|index| sums.iter().map(|sum| sum[index]).sum::<u64>());
+    println!("{runs} seeds from {first}, {steps} steps, {answers} answers in {:?}", started.elapsed());
+}
+
+/// Runs the one seed that `SIM_SEED` names.
+#[test]
+fn replay() {
+    if let Some(seed) = number("SIM_SEED") {
+        println!("{:?}", run_seed(seed));
+    }
+}
+
+#[test]
+fn a_seed_determines_everything() {
+    for seed in 1..15 {
+        assert_eq!(run(seed), run(seed), "seed {seed}");
+    }
+}
