@@ -2,6 +2,7 @@
 //! does I/O, reads a clock or blocks.
 
 pub mod dial;
+pub mod file_work;
 pub mod http;
 pub mod listener;
 pub mod outgoing;

@@ -27,6 +27,8 @@ pub struct Limits {
     pub channel_gather_bytes_max: usize,
     /// Bytes of replies and events that may wait for a client before its requests are no longer read.
     pub channel_reply_bytes_max: usize,
+    /// Bytes of messages that are held whole beyond which a FILE_WRITE is refused (ENOBUFS), unless it is the only one.
+    pub file_write_bytes_max: usize,
     /// Bytes read from an `/io` connection at a time.
     pub channel_read_bytes: usize,
     /// TCP connects under way at a time; further ones wait, and their time runs.
@@ -92,6 +94,7 @@ impl Default for Limits {
             channel_gather_bytes_max: 512 << 10,
             channel_reply_bytes_max: 256 << 10,
             channel_read_bytes: 256 << 10,
+            file_write_bytes_max: 32 << 20,
             connects_max: 1024,
             turn_bytes_max: 512 << 10,
             head_read_bytes: 64 << 10,

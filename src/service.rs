@@ -14,6 +14,7 @@ pub mod hash_body;
 pub mod hash_files;
 pub mod interfaces;
 pub mod io;
+pub mod io_files;
 pub mod key;
 pub mod lease;
 pub mod names;

@@ -10,6 +10,7 @@ pub mod connects;
 pub mod datagrams;
 pub mod effects;
 pub mod files;
+pub mod gathering;
 pub mod identities;
 pub mod metrics;
 pub mod names;
@@ -106,6 +107,12 @@ pub struct State {
     pub lookups: HashMap<JobId, names::Lookup>,
     /// What became of connects that were asked for by others than `/io` clients, for those to take.
     pub openings: shelf::Shelf<Vec<births::Opening>>,
+    /// Bytes of FILE_WRITEs under way.
+    pub message_bytes: usize,
+    /// When one of them last made progress.
+    pub written_at: Time,
+    /// Messages that arrive in pieces.
+    pub gathering: gathering::Gathering,
     /// TCP connects under way.
     pub connects: connects::Connects,
     /// `/io` connections that are not read until bytes towards peers have gone.
@@ -160,6 +167,9 @@ impl State {
             names: names::NameCache::default(),
             lookups: HashMap::new(),
             openings: shelf::Shelf::default(),
+            message_bytes: 0,
+            written_at: Time::default(),
+            gathering: gathering::Gathering::default(),
             connects: connects::Connects::new(&limits),
             unread_channels: Vec::new(),
             limits,
@@ -218,9 +228,20 @@ impl State {
         }
     }
 
+    /// What checked writes, large reads and messages that are held whole leave of the bulk budget, in bytes.
+    fn bulk_left(&self) -> usize {
+        let used = self.buffers.bulk_reserved_bytes() + self.message_bytes + self.gathering.bytes();
+        self.limits.bulk_bytes_max.saturating_sub(used)
+    }
+
     /// Whether as much waits for peers as may: then `/io` connections are not read.
     pub fn peers_are_full(&self) -> bool {
-        self.sockets.is_full(self.limits.bulk_bytes_max.saturating_sub(self.buffers.bulk_reserved_bytes()))
+        self.sockets.is_full(self.bulk_left())
+    }
+
+    /// Whether so many FILE_WRITEs are under way that `/io` connections are not read until some have ended.
+    pub fn writes_are_full(&self) -> bool {
+        self.message_bytes > self.limits.file_write_bytes_max / 2
     }
 
     /// At the end of a step: whoever waits for something shared that is free now is told to try.
@@ -228,7 +249,8 @@ impl State {
         self.buffers.wake(&mut self.notes);
         self.channels.wake(&mut self.notes);
         self.connects.wake(&mut self.notes);
-        if !self.unread_channels.is_empty() && !self.peers_are_full() {
+        let may_be_read = !self.peers_are_full() && !self.writes_are_full();
+        if !self.unread_channels.is_empty() && (may_be_read || self.gathering.take_change()) {
             for channel in self.unread_channels.drain(..) {
                 self.notes.send(channel, notes::Note::ReadOn);
             }

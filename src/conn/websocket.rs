@@ -10,6 +10,7 @@ use crate::conn::outgoing::{Outgoing, Slices};
 use crate::ids::{ConnId, SessionId};
 use crate::service::{session, stream};
 use crate::state::State;
+use crate::state::gathering::SMALL_BYTES_MAX;
 use crate::state::notes::Note;
 use crate::state::ranges::RangeId;
 use crate::time::Time;
@@ -23,6 +24,11 @@ use jstorrent_io_proto::limits::{
 };
 use jstorrent_io_proto::message::ServerMessage;
 use jstorrent_io_proto::rpc_info::roots_changed_json;
+
+/// How long FILE_WRITEs may make no progress before requests are read in spite of them, in milliseconds.
+const WRITE_PATIENCE_MS: u64 = 5_000;
+/// How long the rest of a large message may be waited for, in milliseconds: others may wait for their turn.
+const LARGE_SILENCE_MS: u64 = 20_000;
 
 /// An `/io` connection.
 #[derive(Debug)]
@@ -42,6 +48,8 @@ pub struct WebSocket {
     heard_at: Time,
     /// Pings since then.
     pings: u32,
+    /// It is not read because of FILE_WRITEs that make no progress; but then it is, so that they hold up no others.
+    unread_until: Time,
     /// When the next KEEPALIVE is due.
     keepalive_at: Time,
     end: Option<End>,
@@ -82,6 +90,7 @@ impl WebSocket {
             activity: 0,
             heard_at: state.now,
             pings: 0,
+            unread_until: Time::NEVER,
             keepalive_at: Time::NEVER,
             end: None,
         };
@@ -141,7 +150,7 @@ impl WebSocket {
             Phase::Opening { until } | Phase::Closing { until, .. } => until,
             Phase::Open => Time::NEVER,
         };
-        phase.min(self.ping_at()).min(self.keepalive_at)
+        phase.min(self.unread_until).min(self.ping_at()).min(self.keepalive_at)
     }
 
     fn ping_at(&self) -> Time {
@@ -162,12 +171,19 @@ impl WebSocket {
             Phase::Closing { until, .. } if until <= state.now => self.finish(!self.is_flushed(state)),
             _ => {}
         }
+        if self.unread_until <= state.now {
+            self.unread_until = Time::NEVER;
+        }
         if self.ping_at() <= state.now {
             if self.pings >= WS_PINGS_UNANSWERED_MAX {
                 return self.finish(true);
             }
             self.pings += 1;
             state.channels.push_frame(self.id, frame::PING, &[]);
+        }
+        let silent = self.heard_at.plus_ms(LARGE_SILENCE_MS) <= state.now;
+        if self.gathered() > SMALL_BYTES_MAX && silent && state.gathering.may_grow(self.id, self.gathered()) {
+            self.close(state, close::POLICY, "the rest of a large message did not come");
         }
         if self.keepalive_at <= state.now {
             self.keepalive_at = state.now.plus_ms(WS_KEEPALIVE_INTERVAL_MS);
@@ -187,7 +203,7 @@ impl WebSocket {
             if !state.channels.may_be_read(self.id) {
                 return None;
             }
-            if state.peers_are_full() {
+            if !self.may_take_more(state) {
                 if !state.unread_channels.contains(&self.id) {
                     state.unread_channels.push(self.id);
                 }
@@ -196,6 +212,16 @@ impl WebSocket {
         }
         let len = scratch.len().min(state.limits.channel_read_bytes).max(1);
         Some(&mut scratch[..len])
+    }
+
+    /// Whether there is memory for what it may send next.
+    fn may_take_more(&mut self, state: &mut State) -> bool {
+        let patient_until = state.written_at.plus_ms(WRITE_PATIENCE_MS);
+        if state.writes_are_full() && state.now < patient_until {
+            self.unread_until = patient_until;
+            return false;
+        }
+        !state.peers_are_full() && state.gathering.may_grow(self.id, self.gathered())
     }
 
     /// The client has ended its side.
@@ -283,6 +309,7 @@ impl WebSocket {
 
     fn begin_closing(&mut self, state: &mut State, answered: bool) {
         self.phase = Phase::Closing { until: state.now.plus_ms(state.limits.linger_ms), answered };
+        self.drop_gathered(state);
         self.incoming = Incoming::Swallow;
         self.keepalive_at = Time::NEVER;
         self.set_activity(state, 0);
@@ -294,6 +321,10 @@ impl WebSocket {
         let Some(channel) = state.channels.get_mut(self.id) else { return };
         for (_, socket) in std::mem::take(&mut channel.ids) {
             state.notes.send(socket, Note::Cut);
+        }
+        let works = state.channels.get_mut(self.id).map(|channel| std::mem::take(&mut channel.works));
+        for work in works.unwrap_or_default() {
+            state.notes.send(work, Note::Cut);
         }
     }
 
@@ -316,6 +347,7 @@ impl WebSocket {
     /// Gives back all that it holds; what was opened on it closes.
     pub fn release(&mut self, state: &mut State) {
         self.set_activity(state, 0);
+        self.drop_gathered(state);
         self.close_sockets(state);
         let (channels, buffers) = (&mut state.channels, &mut state.buffers);
         let channel = channels.close(self.id, |buffer| buffers.give(buffer));

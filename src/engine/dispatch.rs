@@ -2,6 +2,7 @@
 
 use crate::conn::End;
 use crate::conn::dial::Dial;
+use crate::conn::file_work::FileWork;
 use crate::conn::http::Http;
 use crate::conn::listener::Listener;
 use crate::conn::outgoing::Outgoing;
@@ -33,6 +34,8 @@ pub enum Conn {
     Listener(Listener),
     /// A connect to a name.
     Dial(Box<Dial>),
+    /// Work on a file for a client.
+    File(Box<FileWork>),
 }
 
 impl Conn {
@@ -45,7 +48,7 @@ impl Conn {
         match self {
             Conn::Http(http) => http.stranger_since(),
             Conn::WebSocket(ws) => ws.stranger_since(),
-            Conn::Tcp(_) | Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => None,
+            Conn::Tcp(_) | Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) | Conn::File(_) => None,
         }
     }
 
@@ -53,7 +56,12 @@ impl Conn {
     pub(super) fn is_unfinished(&self) -> bool {
         match self {
             Conn::Http(http) => http.is_unfinished(),
-            Conn::WebSocket(_) | Conn::Tcp(_) | Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => false,
+            Conn::WebSocket(_)
+            | Conn::Tcp(_)
+            | Conn::Udp(_)
+            | Conn::Listener(_)
+            | Conn::Dial(_)
+            | Conn::File(_) => false,
         }
     }
 
@@ -63,7 +71,7 @@ impl Conn {
             Conn::WebSocket(ws) => ws.deadline(),
             Conn::Tcp(tcp) => tcp.deadline(),
             Conn::Udp(udp) => udp.deadline(),
-            Conn::Listener(_) => Time::NEVER,
+            Conn::Listener(_) | Conn::File(_) => Time::NEVER,
             Conn::Dial(dial) => dial.deadline(),
         }
     }
@@ -74,7 +82,7 @@ impl Conn {
             Conn::WebSocket(ws) => ws.expired(state),
             Conn::Tcp(tcp) => tcp.expired(state),
             Conn::Udp(udp) => udp.expired(state),
-            Conn::Listener(_) => {}
+            Conn::Listener(_) | Conn::File(_) => {}
             Conn::Dial(dial) => dial.expired(state),
         }
     }
@@ -89,7 +97,7 @@ impl Conn {
             Conn::WebSocket(ws) => ws.place(state, scratch),
             Conn::Tcp(tcp) => tcp.place(state, scratch),
             Conn::Udp(udp) => udp.place(state, scratch),
-            Conn::Listener(_) | Conn::Dial(_) => None,
+            Conn::Listener(_) | Conn::Dial(_) | Conn::File(_) => None,
         }
     }
 
@@ -98,14 +106,14 @@ impl Conn {
             Conn::Http(http) => http.received(state, scratch, n),
             Conn::WebSocket(ws) => ws.received(state, &mut scratch[..n]),
             Conn::Tcp(tcp) => tcp.received(state, scratch, n),
-            Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => {}
+            Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) | Conn::File(_) => {}
         }
     }
 
     pub(super) fn drained(&mut self, state: &mut State) {
         match self {
             Conn::Http(http) => http.drained(state),
-            Conn::WebSocket(_) | Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => {}
+            Conn::WebSocket(_) | Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) | Conn::File(_) => {}
             Conn::Tcp(tcp) => tcp.drained(state),
         }
     }
@@ -115,14 +123,19 @@ impl Conn {
             Conn::Http(http) => http.ended(state),
             Conn::WebSocket(ws) => ws.ended(state),
             Conn::Tcp(tcp) => tcp.ended(state),
-            Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => {}
+            Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) | Conn::File(_) => {}
         }
     }
 
     pub(super) fn hung_up(&mut self, state: &mut State) {
         match self {
             Conn::Http(http) => http.hung_up(state),
-            Conn::WebSocket(_) | Conn::Tcp(_) | Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => {}
+            Conn::WebSocket(_)
+            | Conn::Tcp(_)
+            | Conn::Udp(_)
+            | Conn::Listener(_)
+            | Conn::Dial(_)
+            | Conn::File(_) => {}
         }
     }
 
@@ -132,7 +145,7 @@ impl Conn {
             Conn::WebSocket(ws) => ws.failed(errno),
             Conn::Tcp(tcp) => tcp.failed(state, errno),
             Conn::Udp(udp) => udp.failed(state, errno),
-            Conn::Listener(_) | Conn::Dial(_) => {}
+            Conn::Listener(_) | Conn::Dial(_) | Conn::File(_) => {}
         }
     }
 
@@ -140,9 +153,12 @@ impl Conn {
     pub(super) fn send_failed(&mut self, state: &mut State, errno: Errno) {
         match self {
             Conn::Tcp(tcp) => tcp.send_failed(state, errno),
-            Conn::Http(_) | Conn::WebSocket(_) | Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => {
-                self.failed(state, errno)
-            }
+            Conn::Http(_)
+            | Conn::WebSocket(_)
+            | Conn::Udp(_)
+            | Conn::Listener(_)
+            | Conn::Dial(_)
+            | Conn::File(_) => self.failed(state, errno),
         }
     }
 
@@ -178,6 +194,7 @@ impl Conn {
     pub(super) fn born(id: ConnId, birth: Birth, state: &mut State) -> Conn {
         match birth {
             Birth::Dial(plan) => Conn::Dial(Box::new(Dial::new(id, plan, state))),
+            Birth::File(plan) => Conn::File(Box::new(FileWork::new(id, plan, state))),
             Birth::Accepted => Conn::Tcp(Box::new(Tcp::accepted(id, state))),
             Birth::Listen(plan) => Conn::Listener(Listener::new(id, &plan, state)),
             Birth::Connect(plan) => Conn::Tcp(Box::new(Tcp::connect(id, plan, state))),
@@ -190,7 +207,7 @@ impl Conn {
             Conn::Http(http) => http.outgoing(),
             Conn::WebSocket(ws) => ws.outgoing(state),
             Conn::Tcp(tcp) => tcp.outgoing(state),
-            Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => Outgoing::Nothing,
+            Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) | Conn::File(_) => Outgoing::Nothing,
         }
     }
 
@@ -199,20 +216,26 @@ impl Conn {
             Conn::Http(http) => http.sent(state, n),
             Conn::WebSocket(ws) => ws.sent(state, n),
             Conn::Tcp(tcp) => tcp.sent(state, n),
-            Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => {}
+            Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) | Conn::File(_) => {}
         }
     }
 
     pub(super) fn start_transfer(&mut self, state: &mut State) {
         match self {
             Conn::Http(http) => http.start_transfer(state),
-            Conn::WebSocket(_) | Conn::Tcp(_) | Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => {}
+            Conn::WebSocket(_)
+            | Conn::Tcp(_)
+            | Conn::Udp(_)
+            | Conn::Listener(_)
+            | Conn::Dial(_)
+            | Conn::File(_) => {}
         }
     }
 
     pub(super) fn completed(&mut self, state: &mut State, job: JobId, done: Done) {
         match self {
             Conn::Http(http) => http.completed(state, job, done),
+            Conn::File(work) => work.completed(state, done),
             Conn::WebSocket(_) | Conn::Tcp(_) | Conn::Udp(_) | Conn::Listener(_) | Conn::Dial(_) => {
                 salvage::salvage(state, done)
             }
@@ -227,6 +250,7 @@ impl Conn {
             Conn::Udp(udp) => udp.noted(state, note),
             Conn::Listener(listener) => listener.noted(state, note),
             Conn::Dial(dial) => dial.noted(state, note),
+            Conn::File(work) => work.noted(state, note),
         }
     }
 
@@ -239,6 +263,7 @@ impl Conn {
             Conn::Udp(udp) => udp.end(),
             Conn::Listener(listener) => listener.end(),
             Conn::Dial(dial) => dial.end(),
+            Conn::File(work) => work.end(),
         }
     }
 
@@ -251,6 +276,7 @@ impl Conn {
             Conn::Udp(udp) => udp.release(state),
             Conn::Listener(listener) => listener.release(state),
             Conn::Dial(dial) => dial.release(state),
+            Conn::File(work) => work.release(state),
         }
     }
 }

@@ -14,7 +14,7 @@ pub use tls::{loaded, trust};
 pub use udp::names_came;
 
 use crate::ids::{ConnId, SessionId};
-use crate::service::stream;
+use crate::service::{io_files, stream};
 use crate::state::State;
 use crate::state::channels::FIRST_OWN_ID;
 use jstorrent_io_proto::errno::Errno;
@@ -65,6 +65,12 @@ pub fn handle(state: &mut State, channel: ConnId, request_id: u32, message: Clie
         ClientMessage::UdpLeaveMulticast { socket_id, group } => {
             udp::group(state, channel, request_id, socket_id, &group, false);
         }
+        ClientMessage::FileRead { file_id, offset, length } => {
+            io_files::read(state, channel, request_id, file_id, offset, length);
+        }
+        ClientMessage::FileWrite { file_id, offset, digest, data } => {
+            io_files::write(state, channel, request_id, file_id, offset, digest, data);
+        }
         ClientMessage::Keepalive => {}
         ClientMessage::Error { message } => log::debug!("/io: the client reports: {message}"),
         other => {
@@ -75,7 +81,7 @@ pub fn handle(state: &mut State, channel: ConnId, request_id: u32, message: Clie
 }
 
 /// Whose files a channel may name.
-fn session(state: &State, channel: ConnId) -> Option<SessionId> {
+pub(super) fn session(state: &State, channel: ConnId) -> Option<SessionId> {
     state.channels.get(channel)?.session
 }
 

@@ -1,10 +1,13 @@
 //! Connections that are to be made: whoever wants one writes down what it is to be, and the engine makes it before
 //! anything else happens.
 
-use crate::ids::ConnId;
+use crate::ids::{ConnId, FileId};
+use crate::job::FileHandle;
+use jstorrent_io_proto::digest::Digest;
 use jstorrent_io_proto::errno::Errno;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// What a connection is to be.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub enum Birth {
     Accepted,
     /// A listening socket.
     Listen(Listen),
+    /// Work on an open file.
+    File(FileWork),
 }
 
 /// A UDP socket that is to be bound.
@@ -29,6 +34,32 @@ pub struct Bind {
     pub at: SocketAddr,
     /// The request that the outcome answers.
     pub request_id: u32,
+}
+
+/// Work on an open file, for a client of `/io`.
+#[derive(Debug)]
+pub struct FileWork {
+    /// For whom.
+    pub channel: ConnId,
+    /// The request that the outcome answers.
+    pub request_id: u32,
+    /// The file's number; the request holds it.
+    pub file: FileId,
+    /// The file.
+    pub handle: Arc<FileHandle>,
+    /// First byte.
+    pub offset: u64,
+    /// What to do.
+    pub task: FileTask,
+}
+
+/// What to do with a file.
+#[derive(Debug)]
+pub enum FileTask {
+    /// Read that many bytes, fewer at the end of the file.
+    Read(usize),
+    /// Write these bytes, where they have the digest.
+    Write(Vec<u8>, Digest),
 }
 
 /// A socket that is to listen.

@@ -22,10 +22,12 @@ impl Account {
     pub const HASH: Account = Account(0);
     /// Bytes that a reservation pays for.
     const BULK: Account = Account(u32::MAX);
+    /// Bytes that take their reservation along: giving the buffer back gives that back, too.
+    const PAID: Account = Account(u32::MAX - 1);
 
     /// Bytes to or from a root.
     pub fn root(number: RootNumber) -> Account {
-        Account(number.0.saturating_add(1).min(u32::MAX - 1))
+        Account(number.0.saturating_add(1).min(u32::MAX - 2))
     }
 }
 
@@ -102,7 +104,9 @@ impl Buffers {
     pub fn give(&mut self, mut buffer: Buffer) {
         self.changed = true;
         let account = Account(buffer.account);
-        if account != Account::BULK {
+        if account == Account::PAID {
+            self.bulk_reserved -= 1;
+        } else if account != Account::BULK {
             self.out -= 1;
             if let Some(held) = self.held.get_mut(&account) {
                 *held -= 1;
@@ -134,6 +138,15 @@ impl Buffers {
         self.changed = true;
         self.bulk_reserved += buffers;
         Some(Reservation { buffers })
+    }
+
+    /// Lets each of these buffers, taken on a reservation, take its part of it along; the rest is given back.
+    pub fn part(&mut self, reservation: Reservation, buffers: &mut [Buffer]) {
+        self.changed = true;
+        for buffer in buffers.iter_mut() {
+            buffer.account = Account::PAID.0;
+        }
+        self.bulk_reserved -= reservation.buffers.saturating_sub(buffers.len());
     }
 
     /// Gives a reservation back.

@@ -8,6 +8,7 @@
 //! its peers. Replies and events must go out whatever waits; what bounds them is that a channel whose client takes no
 //! replies is not read (`may_be_read`).
 
+use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::ids::{ConnId, SessionId};
 use crate::limits::Limits;
 use crate::state::chain::{Chain, Pool};
@@ -29,6 +30,8 @@ const READ_ROOM_BYTES_MIN: usize = 32 << 10;
 const COPIED_READ_BYTES: usize = 2 << 10;
 /// What the next peer that is woken to read is taken to bring, in bytes.
 const WOKEN_READ_BYTES: usize = 16 << 10;
+/// Buffers of one frame of a FILE_DATA.
+const FRAME_BUFFERS_MAX: usize = 16;
 /// Room for the head of a TCP_RECV before its data.
 const RECV_HEAD_BYTES_MAX: usize = HEADER_BYTES_MAX + DATA_HEAD_BYTES;
 
@@ -49,6 +52,8 @@ pub struct Channel {
     pub recv_window: u32,
     /// What was opened on it, by id on the wire.
     pub ids: HashMap<u32, ConnId>,
+    /// Work on files that is under way for it.
+    pub works: Vec<ConnId>,
     last_own_id: u32,
     out: Chain,
     /// Bytes of replies and events that were added since `out` was empty.
@@ -71,6 +76,7 @@ impl Channel {
             told_of_roots: false,
             recv_window: SOCKET_WINDOW_BYTES_DEFAULT as u32,
             ids: HashMap::new(),
+            works: Vec::new(),
             last_own_id: FIRST_OWN_ID - 1,
             out: Chain::default(),
             replies: 0,
@@ -133,10 +139,7 @@ impl Channels {
     pub fn new(limits: &Limits) -> Channels {
         Channels {
             shelf: Shelf::default(),
-            pool: Pool::new(
-                limits.channel_out_bytes_max / crate::buffer::BUFFER_BYTES,
-                limits.buffers_kept_max,
-            ),
+            pool: Pool::new(limits.channel_out_bytes_max / BUFFER_BYTES, limits.buffers_kept_max),
             gather_bytes_max: limits.channel_gather_bytes_max,
             reply_bytes_max: limits.channel_reply_bytes_max,
             encoded: Vec::new(),
@@ -151,7 +154,7 @@ impl Channels {
     }
 
     /// A WebSocket has gone; its channel, for what was opened on it.
-    pub fn close(&mut self, id: ConnId, give: impl FnMut(crate::buffer::Buffer)) -> Option<Channel> {
+    pub fn close(&mut self, id: ConnId, give: impl FnMut(Buffer)) -> Option<Channel> {
         let mut channel = self.shelf.take(id)?;
         channel.out.clear(&mut self.pool, give);
         self.crowded.retain(|other| *other != id);
@@ -233,6 +236,55 @@ impl Channels {
         channel.out.append(&mut self.pool, data);
     }
 
+    /// Adds the answer to a FILE_READ: a message of `head` and the buffers' bytes, in several frames where it is large,
+    /// since clients bound the size of one.
+    pub fn push_lent(
+        &mut self,
+        id: ConnId,
+        head: &[u8],
+        mut buffers: Vec<Buffer>,
+        mut give: impl FnMut(Buffer),
+    ) {
+        let Some(channel) = self.shelf.get_mut(id).filter(|channel| !channel.closed) else {
+            return buffers.into_iter().for_each(give);
+        };
+        for empty in buffers.extract_if(.., |buffer| buffer.is_empty()) {
+            give(empty);
+        }
+        let mut head = head;
+        let mut opcode = frame::BINARY;
+        let mut left = buffers.into_iter().peekable();
+        loop {
+            let part: Vec<Buffer> = left.by_ref().take(FRAME_BUFFERS_MAX).collect();
+            let bytes: usize = part.iter().map(Buffer::len).sum();
+            let last = left.peek().is_none();
+            let mut header = [0; HEADER_BYTES_MAX];
+            let len = frame::write_header(opcode, last, head.len() + bytes, &mut header);
+            channel.out.append(&mut self.pool, &header[..len]);
+            channel.out.append(&mut self.pool, head);
+            part.into_iter().for_each(|buffer| channel.out.lend(buffer));
+            if last {
+                return;
+            }
+            (head, opcode) = (&[], frame::CONTINUATION);
+        }
+    }
+
+    /// Whether `who` may begin to fetch bytes for a channel's client; where not, it stands in line, and is told when
+    /// to try again.
+    pub fn may_fetch(&mut self, id: ConnId, who: ConnId) -> bool {
+        let Some(channel) = self.shelf.get_mut(id) else { return false };
+        channel.woken.retain(|other| *other != who);
+        if channel.out.len() < self.gather_bytes_max {
+            return true;
+        }
+        if channel.line.is_empty() {
+            self.crowded.push(id);
+        }
+        channel.line.push_back(who);
+        false
+    }
+
     /// How bytes may be read for a channel by `who`; where there is no room, `who` stands in line, and is told when
     /// to try again.
     pub fn way(&mut self, id: ConnId, who: ConnId) -> Option<Way> {
@@ -289,7 +341,7 @@ impl Channels {
     }
 
     /// The kernel took `n` bytes.
-    pub fn sent(&mut self, id: ConnId, n: usize, give: impl FnMut(crate::buffer::Buffer)) {
+    pub fn sent(&mut self, id: ConnId, n: usize, give: impl FnMut(Buffer)) {
         let Some(channel) = self.shelf.get_mut(id) else { return };
         channel.out.consume(&mut self.pool, n, give);
         if channel.out.is_empty() {

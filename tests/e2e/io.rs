@@ -1,6 +1,7 @@
 //! `/io` (PROTOCOL §6) over real sockets: the opening, TCP both ways.
 
 mod churn;
+mod files;
 mod flow;
 mod listen;
 mod opening;
@@ -27,6 +28,10 @@ pub(crate) const TCP_LISTEN_RESULT: u8 = 0x16;
 pub(crate) const TCP_ACCEPT: u8 = 0x17;
 pub(crate) const TCP_STOP_LISTEN: u8 = 0x18;
 pub(crate) const TCP_CREDIT: u8 = 0x1B;
+pub(crate) const FILE_READ: u8 = 0x40;
+pub(crate) const FILE_DATA: u8 = 0x41;
+pub(crate) const FILE_WRITE: u8 = 0x42;
+pub(crate) const FILE_WRITTEN: u8 = 0x43;
 pub(crate) const ERROR: u8 = 0x7F;
 
 /// Opens `/io` with the token, as the session `s`.

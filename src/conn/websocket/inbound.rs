@@ -10,6 +10,9 @@ use jstorrent_io_proto::envelope::Malformed;
 use jstorrent_io_proto::frame::{self, ClosePayload, DataKind, Event, Piece, Violation, close};
 use jstorrent_io_proto::message::{Batch, ClientMessage, DATA_HEAD_BYTES, DataHead, Packet};
 
+/// RFC 6455's registry: the client may come again later.
+const TRY_AGAIN_LATER: u16 = 1013;
+
 /// The message that is arriving.
 #[derive(Debug)]
 pub(super) enum Incoming {
@@ -92,22 +95,42 @@ impl WebSocket {
     /// Keeps a piece, unless it turns out to be the beginning of a TCP_SEND.
     fn gather(&mut self, state: &mut State, kind: DataKind, mut bytes: &[u8]) {
         let Incoming::Gathered(gathered) = &mut self.incoming else { return };
+        let mut head_bytes = 0;
         if kind == DataKind::Binary && gathered.len() < DATA_HEAD_BYTES && matches!(self.phase, Phase::Open) {
-            let head_bytes = bytes.len().min(DATA_HEAD_BYTES - gathered.len());
+            head_bytes = bytes.len().min(DATA_HEAD_BYTES - gathered.len());
             gathered.extend_from_slice(&bytes[..head_bytes]);
             bytes = &bytes[head_bytes..];
             if let DataHead::TcpSend { request_id, socket_id } = DataHead::of(gathered) {
                 let socket = io::send(state, self.id, request_id, socket_id, bytes);
+                state.gathering.resized(self.id, gathered.len() - head_bytes, 0);
                 self.incoming = socket.map_or(Incoming::Swallow, Incoming::Send);
                 return;
             }
         }
+        let before = gathered.len();
         gathered.extend_from_slice(bytes);
+        if !state.gathering.resized(self.id, before - head_bytes, before + bytes.len()) {
+            self.close(state, TRY_AGAIN_LATER, "too many large messages at once");
+        }
+    }
+
+    /// Bytes that it holds of a message that is not whole.
+    pub(super) fn gathered(&self) -> usize {
+        if let Incoming::Gathered(bytes) = &self.incoming { bytes.len() } else { 0 }
+    }
+
+    /// Forgets what it holds of a message that is not whole.
+    pub(super) fn drop_gathered(&mut self, state: &mut State) {
+        state.gathering.resized(self.id, self.gathered(), 0);
+        if let Incoming::Gathered(bytes) = &mut self.incoming {
+            *bytes = Vec::new();
+        }
     }
 
     /// The message that was arriving is whole.
     fn whole(&mut self, state: &mut State, kind: DataKind) {
         if let Incoming::Gathered(mut bytes) = std::mem::replace(&mut self.incoming, Incoming::Start) {
+            state.gathering.resized(self.id, bytes.len(), 0);
             self.message(state, kind, &mut bytes);
         }
     }

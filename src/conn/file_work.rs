@@ -1,0 +1,272 @@
+//! A FILE_READ or FILE_WRITE under way: no socket, only jobs, one at a time, through pooled buffers. What is read is
+//! held whole before a byte of it goes out, because a message that was begun must be finished before the next, and a
+//! disk that hangs must not hold up the connection; the memory for it is reserved first. What is to be written was
+//! counted when it came, and nothing is written before its digest was found right.
+
+use crate::buffer::{BUFFER_BYTES, Buffer};
+use crate::conn::End;
+use crate::ids::ConnId;
+use crate::job::{Algorithm, Ask, DiskError, Done, Hasher, Lane};
+use crate::service::{files, io_files, salvage};
+use crate::state::State;
+use crate::state::births::{FileTask, FileWork as Plan};
+use crate::state::buffers::{Account, Reservation};
+use crate::state::notes::Note;
+use jstorrent_io_proto::digest::Digest;
+use jstorrent_io_proto::errno::Errno;
+use jstorrent_io_proto::message::{ServerMessage, Status};
+
+/// Work under way.
+#[derive(Debug)]
+pub struct FileWork {
+    id: ConnId,
+    plan: Plan,
+    /// Bytes read, hashed or written so far.
+    done: usize,
+    /// A job is out.
+    busy: bool,
+    phase: Phase,
+    end: Option<End>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Reading {
+        buffers: Vec<Buffer>,
+        /// For reads of more than one buffer.
+        reservation: Option<Reservation>,
+    },
+    /// `None` while a worker has the hash.
+    Hashing(Option<Hasher>),
+    Writing,
+}
+
+impl FileWork {
+    /// Work that was asked for; the file is held for it.
+    pub fn new(id: ConnId, plan: Plan, state: &mut State) -> FileWork {
+        let phase = match &plan.task {
+            FileTask::Read(_) => Phase::Reading { buffers: Vec::new(), reservation: None },
+            FileTask::Write(data, digest) => {
+                if state.message_bytes == 0 {
+                    state.written_at = state.now;
+                }
+                state.message_bytes += data.len();
+                match digest {
+                    Digest::None => Phase::Writing,
+                    Digest::Sha1(_) => Phase::Hashing(Some(Hasher::new(Algorithm::Sha1))),
+                    Digest::Sha256(_) => Phase::Hashing(Some(Hasher::new(Algorithm::Sha256))),
+                }
+            }
+        };
+        let mut work = FileWork { id, plan, done: 0, busy: false, phase, end: None };
+        work.step(state);
+        work
+    }
+
+    /// Sends out the next job, or ends.
+    fn step(&mut self, state: &mut State) {
+        if self.busy || self.end.is_some() {
+            return;
+        }
+        match &self.phase {
+            Phase::Reading { .. } => self.read(state),
+            Phase::Hashing(_) => self.hash(state),
+            Phase::Writing => self.write(state),
+        }
+    }
+
+    fn account(&self) -> Account {
+        Account::root(self.plan.handle.root.number)
+    }
+
+    fn submit(&mut self, state: &mut State, lane: Lane, ask: Ask) {
+        state.submit(self.id, lane, Some(self.plan.file), ask);
+        self.busy = true;
+    }
+
+    fn read(&mut self, state: &mut State) {
+        let (account, me) = (self.account(), self.id);
+        let FileTask::Read(length) = self.plan.task else { return };
+        let Phase::Reading { reservation, .. } = &mut self.phase else { return };
+        if self.done >= length {
+            return self.answer_read(state);
+        }
+        if self.done == 0 && !state.channels.may_fetch(self.plan.channel, me) {
+            return;
+        }
+        if length > BUFFER_BYTES && reservation.is_none() {
+            *reservation = state.buffers.reserve(length as u64, me);
+        }
+        let buffer = match reservation {
+            Some(paid) => state.buffers.take_reserved(paid),
+            None if length > BUFFER_BYTES => return,
+            None => state.buffers.take(account, me),
+        };
+        let Some(buffer) = buffer else { return };
+        let (file, offset) = (self.plan.handle.clone(), self.plan.offset + self.done as u64);
+        let lane = Lane::Disk(file.root.number);
+        let length = (length - self.done).min(BUFFER_BYTES);
+        self.submit(state, lane, Ask::Read { file, offset, length, buffer });
+    }
+
+    fn answer_read(&mut self, state: &mut State) {
+        let Phase::Reading { buffers, reservation } = &mut self.phase else { return };
+        if let Some(reservation) = reservation.take() {
+            state.buffers.part(reservation, buffers);
+        }
+        let head = ServerMessage::FileData {
+            file_id: self.plan.file.0,
+            status: Status::Good,
+            errno: Errno::NONE,
+            data: &[],
+        };
+        let mut bytes = Vec::new();
+        head.encode_binary(self.plan.request_id, &mut bytes);
+        let buffers = std::mem::take(buffers);
+        let (channels, pool) = (&mut state.channels, &mut state.buffers);
+        channels.push_lent(self.plan.channel, &bytes, buffers, |buffer| pool.give(buffer));
+        if state.channels.get(self.plan.channel).is_some() {
+            state.turns.want(self.plan.channel);
+        }
+        state.metrics.file_bytes_read += self.done as u64;
+        self.finish();
+    }
+
+    /// The next part of what is to be written, in a buffer.
+    fn part(&mut self, state: &mut State, account: Account) -> Option<Buffer> {
+        let FileTask::Write(data, _) = &self.plan.task else { return None };
+        let mut buffer = state.buffers.take(account, self.id)?;
+        buffer.append(&data[self.done..]);
+        Some(buffer)
+    }
+
+    fn hash(&mut self, state: &mut State) {
+        let FileTask::Write(data, digest) = &self.plan.task else { return };
+        if self.done < data.len() {
+            let Some(buffer) = self.part(state, Account::HASH) else { return };
+            let Phase::Hashing(hasher) = &mut self.phase else { return };
+            let Some(hasher) = hasher.take() else { return state.buffers.give(buffer) };
+            return self.submit(state, Lane::Hash, Ask::HashBytes { hasher, buffers: vec![buffer] });
+        }
+        let Phase::Hashing(hasher) = &mut self.phase else { return };
+        let right = hasher.take().is_some_and(|hasher| hasher.finish().as_bytes() == digest.as_bytes());
+        if !right {
+            return self.answer_write(state, Status::HashMismatch, Errno::NONE);
+        }
+        self.done = 0;
+        self.phase = Phase::Writing;
+        self.write(state);
+    }
+
+    fn write(&mut self, state: &mut State) {
+        let FileTask::Write(data, _) = &self.plan.task else { return };
+        if self.done >= data.len() {
+            return self.answer_write(state, Status::Good, Errno::NONE);
+        }
+        let account = self.account();
+        let Some(buffer) = self.part(state, account) else { return };
+        let (file, offset) = (self.plan.handle.clone(), self.plan.offset + self.done as u64);
+        let lane = Lane::Disk(file.root.number);
+        self.submit(state, lane, Ask::Write { file, offset, buffers: vec![buffer] });
+    }
+
+    fn answer_write(&mut self, state: &mut State, status: Status, errno: Errno) {
+        let written = if matches!(self.phase, Phase::Writing) { self.done as u32 } else { 0 };
+        state.metrics.file_bytes_written += u64::from(written);
+        let message = ServerMessage::FileWritten { file_id: self.plan.file.0, status, errno, written };
+        state.tell(self.plan.channel, self.plan.request_id, &message);
+        self.finish();
+    }
+
+    fn fail(&mut self, state: &mut State, error: &DiskError) {
+        let errno = io_files::errno(error);
+        if let FileTask::Write(..) = self.plan.task {
+            return self.answer_write(state, Status::Failed, errno);
+        }
+        let file_id = self.plan.file.0;
+        let message = ServerMessage::FileData { file_id, status: Status::Failed, errno, data: &[] };
+        state.tell(self.plan.channel, self.plan.request_id, &message);
+        self.finish();
+    }
+
+    /// A job has come home.
+    pub fn completed(&mut self, state: &mut State, done: Done) {
+        self.busy = false;
+        state.written_at = state.now;
+        match done {
+            Done::Read(buffer, result) => self.was_read(state, buffer, result),
+            Done::HashBytes(hasher, buffers) => {
+                self.done += buffers.iter().map(Buffer::len).sum::<usize>();
+                salvage::give_all(state, buffers);
+                self.phase = Phase::Hashing(Some(hasher));
+            }
+            Done::Write(buffers, result) => {
+                salvage::give_all(state, buffers);
+                match result {
+                    Ok(written) => self.done += written as usize,
+                    Err(failure) => {
+                        self.done += failure.written as usize;
+                        self.fail(state, &failure.error);
+                    }
+                }
+            }
+            other => salvage::salvage(state, other),
+        }
+        self.step(state);
+    }
+
+    fn was_read(&mut self, state: &mut State, buffer: Buffer, result: Result<u64, DiskError>) {
+        let (Phase::Reading { buffers, .. }, FileTask::Read(length)) = (&mut self.phase, &mut self.plan.task)
+        else {
+            return state.buffers.give(buffer);
+        };
+        // Behind the end there is nothing to read, and that is no failure.
+        if let Err(error) = result
+            && !matches!(error, DiskError::BeyondEnd { .. })
+        {
+            state.buffers.give(buffer);
+            return self.fail(state, &error);
+        }
+        self.done += buffer.len();
+        if buffer.len() < (*length - (self.done - buffer.len())).min(BUFFER_BYTES) {
+            *length = self.done;
+        }
+        buffers.push(buffer);
+    }
+
+    /// A note came.
+    pub fn noted(&mut self, state: &mut State, note: Note) {
+        match note {
+            Note::Cut => self.finish(),
+            Note::MemoryFree | Note::ReadOn => self.step(state),
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self) {
+        self.end.get_or_insert(End { abort: false });
+    }
+
+    /// Whether, and how, it has ended.
+    pub fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// Gives back all that it holds.
+    pub fn release(&mut self, state: &mut State) {
+        if let FileTask::Write(data, _) = &self.plan.task {
+            state.message_bytes -= data.len();
+        }
+        if let Phase::Reading { buffers, reservation } = &mut self.phase {
+            salvage::give_all(state, std::mem::take(buffers));
+            if let Some(reservation) = reservation.take() {
+                state.buffers.release(reservation);
+            }
+        }
+        if let Some(channel) = state.channels.get_mut(self.plan.channel) {
+            channel.works.retain(|other| *other != self.id);
+        }
+        state.channels.leave(self.plan.channel, self.id);
+        files::unuse(state, self.plan.file);
+    }
+}
