@@ -5,6 +5,8 @@
 mod answer;
 mod ranges;
 mod supply;
+#[cfg(test)]
+mod tests;
 
 pub use ranges::{available, channel_closed, channel_opened, new_deferred, told, unavailable};
 
@@ -35,8 +37,7 @@ enum Phase {
     Sizing { plan: Box<Plan>, handle: Arc<FileHandle>, stat: Option<Result<FileStat, DiskError>> },
     /// The answer is on its way.
     Sending {
-        /// Bytes of it that `/stats` knows of.
-        counted: u64,
+        progress: Progress,
         /// Where the file is deferred.
         supply: Option<Box<Supply>>,
     },
@@ -54,10 +55,34 @@ pub fn begin(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
     }
     session::keep(cx.state, session);
     cx.state.metrics.streams += 1;
-    cx.state.effects.push_back(Effect::SmallSendBuffer(cx.me));
+    let bytes = cx.state.limits.stream_buffer_bytes;
+    cx.state.effects.push_back(Effect::SendBuffer { id: cx.me, bytes });
     cx.state.submit(cx.me, Lane::Disk(handle.root.number), Some(id), Ask::Inspect(handle.clone()));
     let phase = Phase::Sizing { plan, handle, stat: None };
     Ok(Task::Stream(Stream { me: cx.me, file: id, session, phase }))
+}
+
+/// How far an answer has come.
+#[derive(Debug)]
+struct Progress {
+    /// Of the connection's bytes of files, those that were counted.
+    counted: u64,
+    /// Bytes of this answer.
+    sent: u64,
+}
+
+impl Progress {
+    fn note(&mut self, cx: &mut Cx<'_>, file_bytes_sent: u64) {
+        let (more, before) = (file_bytes_sent - self.counted, self.sent);
+        self.counted = file_bytes_sent;
+        self.sent += more;
+        cx.state.metrics.stream_bytes_sent += more;
+        let settled = cx.state.limits.stream_settled_bytes;
+        if before < settled && self.sent >= settled {
+            let bytes = cx.state.limits.stream_settled_buffer_bytes;
+            cx.state.effects.push_back(Effect::SendBuffer { id: cx.me, bytes });
+        }
+    }
 }
 
 impl Stream {
@@ -79,14 +104,14 @@ impl Stream {
                     Made::Begun(answer) => {
                         let supply = is_deferred
                             .then(|| Box::new(Supply::new(cx.state, self.me, self.session, self.file)));
-                        self.phase = Phase::Sending { counted: out.file_bytes_sent, supply };
+                        let progress = Progress { counted: out.file_bytes_sent, sent: 0 };
+                        self.phase = Phase::Sending { progress, supply };
                         Step::Begin(answer)
                     }
                 }
             }
-            Phase::Sending { counted, supply } => {
-                cx.state.metrics.stream_bytes_sent += out.file_bytes_sent - *counted;
-                *counted = out.file_bytes_sent;
+            Phase::Sending { progress, supply } => {
+                progress.note(cx, out.file_bytes_sent);
                 if out.first_span_mut().is_none() {
                     return Step::End;
                 }
