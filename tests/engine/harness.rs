@@ -322,7 +322,7 @@ impl Bench {
                 self.engine.membership_failed(id, request_id, Errno::ENETUNREACH);
             }
             Effect::Listen { id, .. } => self.engine.listening(id, Err(Errno::EADDRNOTAVAIL)),
-            Effect::SmallSendBuffer(_) | Effect::StopListening => {}
+            Effect::SendBuffer { .. } | Effect::StopListening => {}
         }
     }
 

@@ -449,7 +449,7 @@ impl World {
                         source.socket.engine_end();
                     }
                 }
-                Effect::SmallSendBuffer(_) => {}
+                Effect::SendBuffer { .. } => {}
                 Effect::StopListening => self.stop_listening(),
                 other => unreachable!("nobody asked for {other:?}"),
             }
