@@ -406,3 +406,22 @@ fn an_end_closes_websockets_with_1001_and_takes_no_new_connections() {
     assert_eq!(daemon.wait(), Ended::Status(0));
     assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, daemon.port)).is_err());
 }
+
+#[test]
+fn the_lines_that_dev_shows_work_as_they_are() {
+    let mut daemon = Daemon::start_dev(&[]);
+    daemon.wait_for_stderr("/control/shutdown");
+    daemon.http().call(Request::get("/health")).expect(200);
+    let shown = daemon.stderr_so_far();
+    let script: String =
+        shown.lines().filter(|l| l.starts_with("  curl ")).map(|l| format!("{l} -fsS\n")).collect();
+    let output = Command::new("sh").args(["-ec", &script]).env("TOKEN", &daemon.token).output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{script}\n{stdout}\n{}", String::from_utf8_lossy(&output.stderr));
+    // SHA-1 of "hello".
+    assert!(
+        stdout.contains("hello") && stdout.contains("aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d"),
+        "{stdout}"
+    );
+    assert_eq!(daemon.wait(), Ended::Status(0));
+}

@@ -18,6 +18,14 @@ fn the_log_is_in_the_platforms_place_and_private() {
 }
 
 #[test]
+fn the_log_is_open_before_the_daemon_is_ready() {
+    let daemon = Daemon::start(&[]);
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", daemon.process().id())).unwrap();
+    let mut targets = descriptors.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+    assert!(targets.any(|target| target == daemon.home.log()));
+}
+
+#[test]
 fn a_log_that_cannot_be_opened_is_a_warning_on_stderr() {
     let daemon = Daemon::start(&["--log-file", "/proc/nobody/can/make/this"]);
     daemon.wait_for_stderr("the log file can't be written");
