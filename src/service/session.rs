@@ -3,7 +3,6 @@
 use super::files;
 use crate::ids::{ConnId, SessionId};
 use crate::state::State;
-use crate::state::files::OpenFile;
 use crate::time::Time;
 use jstorrent_io_proto::error::{Code, Refusal};
 use jstorrent_io_proto::limits::SESSION_LINGER_MS;
@@ -19,7 +18,7 @@ pub fn used(state: &mut State, name: &str) -> Result<SessionId, Refusal> {
 }
 
 /// The session is used now: where it never had an `/io` connection, it lasts on from here.
-pub fn keep(state: &mut State, id: SessionId) {
+fn keep(state: &mut State, id: SessionId) {
     let until = state.now.plus_ms(state.settings.session_ms);
     let Some(session) = state.sessions.get(id) else { return };
     if session.requests == 0 && !session.had_channel {
@@ -81,21 +80,13 @@ pub fn expire(state: &mut State) {
     while let Some(id) = state.sessions.timers.take_due(state.now) {
         let Some(session) = state.sessions.get_mut(id) else { continue };
         session.reminded = Time::NEVER;
-        let (at, had_channel) = (session.ends_at, session.had_channel);
+        let at = session.ends_at;
         if at > state.now {
             state.sessions.ends(id, at);
-        } else if !had_channel && is_streaming(state, id) {
-            state.sessions.ends(id, state.now.plus_ms(state.settings.session_ms));
         } else {
             end(state, id);
         }
     }
-}
-
-/// Whether a player is at work on one of its files: then its last request has not ended.
-fn is_streaming(state: &State, id: SessionId) -> bool {
-    let streams = |file| state.files.any(file).is_some_and(|file: &OpenFile| !file.streams.is_empty());
-    state.files.of(id).into_iter().any(streams)
 }
 
 /// Ends a session: its files are closed, its tickets void.

@@ -53,7 +53,7 @@ pub fn begin(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
     if let Some(file) = cx.state.files.get_mut(id, session) {
         file.streams.insert(cx.me, u64::MAX);
     }
-    session::keep(cx.state, session);
+    session::hold(cx.state, session);
     cx.state.metrics.streams += 1;
     let bytes = cx.state.limits.stream_buffer_bytes;
     cx.state.effects.push_back(Effect::SendBuffer { id: cx.me, bytes });
@@ -139,6 +139,7 @@ impl Stream {
 
     pub(super) fn release(&mut self, state: &mut State) {
         state.metrics.streams -= 1;
+        session::rest(state, self.session);
         if let Some(file) = state.files.any_mut(self.file) {
             file.streams.remove(&self.me);
         }

@@ -19,4 +19,5 @@ mod logs;
 mod native_host;
 mod orphaned_writes;
 mod stream;
+mod stream_deferred;
 mod udp;
