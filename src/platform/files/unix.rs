@@ -16,6 +16,9 @@ use std::sync::{Arc, Once};
 #[cfg(target_os = "linux")]
 const SLICES_MAX: usize = 64;
 
+/// Whether a deleted file keeps its name for as long as someone has it open.
+pub(crate) const OPEN_FILES_KEEP_NAMES: bool = false;
+
 /// How files are opened: for reading, or for both. Opening never waits (a FIFO without a peer) and never makes a
 /// terminal ours.
 pub(crate) fn options(write: bool) -> OpenOptions {

@@ -12,11 +12,15 @@ use std::os::windows::fs::{FileExt as _, MetadataExt as _};
 use std::os::windows::io::AsRawHandle as _;
 use std::path::Path;
 use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, GetDiskFreeSpaceExW, GetFileInformationByHandle,
+    BY_HANDLE_FILE_INFORMATION, FILE_STANDARD_INFO, FileStandardInfo, GetDiskFreeSpaceExW,
+    GetFileInformationByHandle, GetFileInformationByHandleEx,
 };
 
 /// 1970 in the system's time, in units of 100 ns since 1601.
 const EPOCH_100NS: u64 = 116_444_736_000_000_000;
+
+/// Whether a deleted file keeps its name for as long as someone has it open.
+pub(crate) const OPEN_FILES_KEEP_NAMES: bool = true;
 
 /// How files are opened: for reading, or for both.
 pub(crate) fn options(write: bool) -> OpenOptions {
@@ -49,25 +53,41 @@ pub(crate) fn remove_entry(parent: &Dir, name: &OsStr) -> io::Result<()> {
 /// What the system says of `file`.
 pub(crate) fn facts(file: &File) -> io::Result<Facts> {
     let metadata = file.metadata()?;
-    let mut more = BY_HANDLE_FILE_INFORMATION::default();
-    // SAFETY: the handle is open for as long as `file` is borrowed, and `more` is of the type that the call fills in.
-    if unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut more) } == 0 {
-        return Err(io::Error::last_os_error());
-    }
     let kind = match metadata.file_type() {
         kind if kind.is_file() => Kind::File,
         kind if kind.is_dir() => Kind::Folder,
         _ => Kind::Other,
     };
-    let inode = u64::from(more.nFileIndexHigh) << 32 | u64::from(more.nFileIndexLow);
+    let standard = standard_info(file)?;
     Ok(Facts {
-        identity: FileIdentity { device: more.dwVolumeSerialNumber.into(), inode },
-        links: more.nNumberOfLinks.into(),
+        identity: identity(file)?,
+        // A deleted file keeps its name until the last handle is closed.
+        links: if standard.DeletePending { 0 } else { standard.NumberOfLinks.into() },
         kind,
         size: metadata.file_size(),
-        allocated: metadata.file_size(),
+        allocated: u64::try_from(standard.AllocationSize).unwrap_or(0),
         mtime_ms: metadata.last_write_time().saturating_sub(EPOCH_100NS) / 10_000,
     })
+}
+
+fn identity(file: &File) -> io::Result<FileIdentity> {
+    let mut info = BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: the handle is open for as long as `file` is borrowed, and `info` is of the type that the call fills in.
+    if unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut info) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let inode = u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow);
+    Ok(FileIdentity { device: info.dwVolumeSerialNumber.into(), inode })
+}
+
+fn standard_info(file: &File) -> io::Result<FILE_STANDARD_INFO> {
+    let mut info = FILE_STANDARD_INFO::default();
+    let size = size_of::<FILE_STANDARD_INFO>() as u32;
+    // SAFETY: as above; `info` is of the type that this class of information has, and `size` its size.
+    let done = unsafe {
+        GetFileInformationByHandleEx(file.as_raw_handle(), FileStandardInfo, (&raw mut info).cast(), size)
+    };
+    if done == 0 { Err(io::Error::last_os_error()) } else { Ok(info) }
 }
 
 /// Size and number of names of `file`.

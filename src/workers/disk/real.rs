@@ -331,6 +331,9 @@ impl Disk for RealDisk {
     }
 
     fn path_delete(&self, root: &Root, path: &RelPath) -> Result<(), DiskError> {
+        if files::OPEN_FILES_KEEP_NAMES {
+            self.descriptors.shed_and_wait(usize::MAX, SHORTAGE_WAIT);
+        }
         let limits = DeletionLimits {
             entries_max: self.limits.delete_entries_max,
             depth_max: self.limits.delete_depth_max,

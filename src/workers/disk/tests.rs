@@ -84,12 +84,14 @@ impl Fixture {
         }
     }
 
+    #[cfg(unix)]
     fn secret_is_untouched(&self) {
         assert_eq!(std::fs::read(self.dir.path().join("secret")).expect("the file outside"), SECRET);
     }
 }
 
 /// Says that a test, or a part of one, was left out.
+#[cfg(unix)]
 #[expect(clippy::print_stderr, reason = "what is not tested is told")]
 fn not_tested(why: &str) {
     eprintln!("not tested: {why}");

@@ -36,6 +36,7 @@ fn folders_are_made_once() {
     assert_eq!(t.disk.path_list(&t.root, &rel("a/b")).unwrap(), ["c", "d"]);
 }
 
+#[cfg(unix)]
 #[test]
 fn the_deepest_path_fits_the_smallest_stack() {
     let stack_bytes = crate::limits::WorkerLimits::default().stack_bytes;

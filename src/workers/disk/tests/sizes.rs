@@ -11,7 +11,7 @@ fn preallocation_grows_and_never_shrinks() {
         assert_eq!(t.disk.preallocate(&file, 3, full), Ok(7));
     }
     assert_eq!(t.disk.preallocate(&file, 10_000_000, false), Ok(10_000_000));
-    assert!(t.disk.inspect(&file).unwrap().allocated < 1_000_000);
+    assert!(!cfg!(target_os = "linux") || t.disk.inspect(&file).unwrap().allocated < 1_000_000);
     assert_eq!(t.disk.preallocate(&file, 20_000_000, true), Ok(20_000_000));
     let stat = t.disk.inspect(&file).unwrap();
     assert_eq!(stat.size, 20_000_000);
