@@ -24,6 +24,7 @@ pub mod refusals;
 pub mod roots;
 pub mod salvage;
 pub mod session;
+pub mod sockets;
 pub mod stats;
 pub mod stream;
 pub mod ticket;
@@ -153,6 +154,8 @@ pub enum Task {
     Refresh(config::Refresh),
     /// Waits for the space below the roots.
     Roots(roots::Roots),
+    /// Opens a socket on an `/io` connection.
+    OpenSocket(Box<sockets::OpenSocket>),
     /// Waits for a look at the workers.
     Stats(stats::Stats),
 }
@@ -216,9 +219,12 @@ impl Task {
             Task::Checked(task) => task.completed(cx, done),
             Task::HashBody(task) => task.completed(cx, done),
             Task::Stream(task) => task.completed(cx, done),
-            Task::Ready(_) | Task::Collect(_) | Task::Refresh(_) | Task::Roots(_) | Task::Stats(_) => {
-                salvage::salvage(cx.state, done)
-            }
+            Task::Ready(_)
+            | Task::OpenSocket(_)
+            | Task::Collect(_)
+            | Task::Refresh(_)
+            | Task::Roots(_)
+            | Task::Stats(_) => salvage::salvage(cx.state, done),
         }
     }
 
@@ -236,6 +242,7 @@ impl Task {
             Task::HashFiles(task) => task.advance(cx, out),
             Task::Refresh(task) => task.advance(cx),
             Task::Roots(task) => task.advance(cx),
+            Task::OpenSocket(task) => task.advance(cx),
             Task::Stats(task) => task.advance(cx),
         }
     }
@@ -275,6 +282,7 @@ impl Task {
             Task::HashFiles(task) => task.release(state),
             Task::Refresh(task) => task.release(state),
             Task::Roots(task) => task.release(state),
+            Task::OpenSocket(task) => task.release(state),
             Task::Ready(_) | Task::Await(_) | Task::Stats(_) => {}
         }
     }
@@ -291,6 +299,8 @@ pub fn begin(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
         Endpoint::Stats => Ok(stats::begin(cx)),
         Endpoint::Interfaces => Ok(interfaces::begin(cx)),
         Endpoint::FileOpen
+        | Endpoint::OpenSocket
+        | Endpoint::CloseSocket
         | Endpoint::StreamTicket
         | Endpoint::OpsDelete
         | Endpoint::OpsTruncate
@@ -315,6 +325,5 @@ pub fn begin(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
             Err(refusal) => Err(refusal),
             Ok(_) => Err(Code::Internal.into()),
         },
-        _ => Err(Refusal::new(Code::NotImplemented)),
     }
 }

@@ -128,7 +128,7 @@ impl Tcp {
         };
         self.leave_connecting(state);
         self.phase = Phase::Candidate;
-        let outcome = Ok(Opened { local, remote });
+        let outcome = Ok(Opened { local, remote: Some(remote) });
         if state.sockets.get(self.id).is_some() {
             self.begin(state);
         }

@@ -6,12 +6,12 @@ use crate::conn::End;
 use crate::ids::ConnId;
 use crate::service::io;
 use crate::state::State;
-use crate::state::births::Bind;
+use crate::state::births::{Bind, Opened, Opening};
 use crate::state::effects::Effect;
 use crate::state::notes::Note;
 use crate::time::Time;
 use jstorrent_io_proto::errno::Errno;
-use jstorrent_io_proto::message::{ServerMessage, Status};
+use jstorrent_io_proto::message::ServerMessage;
 use std::net::SocketAddr;
 
 /// How long a closed socket's datagrams may wait for the kernel, in milliseconds.
@@ -30,7 +30,7 @@ pub struct Udp {
 #[derive(Debug)]
 enum Phase {
     /// The system has not said whether it has the port.
-    Binding { request_id: u32 },
+    Binding(Bind),
     /// Bound.
     Open,
     /// The client has closed it; what waits is still sent, until then.
@@ -41,20 +41,16 @@ enum Phase {
 
 impl Udp {
     /// A socket that is to be bound; its [`UdpSocket`](crate::state::datagrams::UdpSocket) is there.
-    pub fn bind(id: ConnId, plan: &Bind, state: &mut State) -> Udp {
+    pub fn bind(id: ConnId, plan: Bind, state: &mut State) -> Udp {
         let (channel, wire) =
             state.datagrams.get(id).map_or((ConnId::NOBODY, 0), |socket| (socket.channel, socket.wire));
         state.effects.push_back(Effect::BindUdp { id, at: plan.at });
-        Udp { id, channel, wire, phase: Phase::Binding { request_id: plan.request_id }, end: None }
+        Udp { id, channel, wire, phase: Phase::Binding(plan), end: None }
     }
 
     /// The system's word on the port.
     pub fn bound(&mut self, state: &mut State, outcome: Result<u16, Errno>) {
-        let Phase::Binding { request_id } = self.phase else { return };
-        let (status, bound_port, errno) = match outcome {
-            Ok(port) => (Status::Good, port, Errno::NONE),
-            Err(errno) => (Status::Failed, 0, errno),
-        };
+        let Phase::Binding(Bind { at, report }) = self.phase else { return };
         match outcome {
             Ok(_) => {
                 self.phase = Phase::Open;
@@ -63,8 +59,9 @@ impl Udp {
             }
             Err(_) => self.part(state),
         }
-        let message = ServerMessage::UdpBound { socket_id: self.wire, status, bound_port, errno };
-        state.tell(self.channel, request_id, &message);
+        let outcome = outcome.map(|port| Opened { local: SocketAddr::new(at.ip(), port), remote: None });
+        let opening = Opening { conn: self.id, outcome };
+        io::report_bound(state, report, self.channel, self.wire, opening);
     }
 
     /// A group could not be joined or left.

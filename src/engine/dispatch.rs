@@ -198,7 +198,7 @@ impl Conn {
             Birth::Accepted => Conn::Tcp(Box::new(Tcp::accepted(id, state))),
             Birth::Listen(plan) => Conn::Listener(Listener::new(id, &plan, state)),
             Birth::Connect(plan) => Conn::Tcp(Box::new(Tcp::connect(id, plan, state))),
-            Birth::Bind(plan) => Conn::Udp(Box::new(Udp::bind(id, &plan, state))),
+            Birth::Bind(plan) => Conn::Udp(Box::new(Udp::bind(id, plan, state))),
         }
     }
 

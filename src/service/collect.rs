@@ -1,7 +1,7 @@
 //! A small body, collected whole before the endpoint sees it: JSON. Up to [`SMALL_BYTES_MAX`] it is kept by the
 //! connection; what announces more reserves its memory first, so that thousands of connections can't add up.
 
-use super::{Call, Cx, Intake, Step, Task, files, hash_files, paths, ticket};
+use super::{Call, Cx, Intake, Step, Task, files, hash_files, paths, sockets, ticket};
 use crate::ids::SessionId;
 use crate::service::answer::Answer;
 use crate::state::State;
@@ -117,6 +117,8 @@ fn call(
     reservation: &mut Option<Reservation>,
 ) -> Result<Task, Refusal> {
     match pending.endpoint {
+        Endpoint::OpenSocket => sockets::open(cx, pending, body),
+        Endpoint::CloseSocket => sockets::close(cx, pending, body),
         Endpoint::FileOpen => files::open(cx, pending, body),
         Endpoint::StreamTicket => ticket::issue(cx, pending, body),
         Endpoint::HashFiles => hash_files::from_file(cx, pending, body, reservation),

@@ -11,12 +11,13 @@ pub use address::is_own;
 pub use listen::{accept, may_accept};
 pub use tcp::{Target, Wish, begin, report, send, send_on};
 pub use tls::{loaded, trust};
-pub use udp::names_came;
+pub use udp::{bind_for, names_came, report_bound};
 
 use crate::ids::{ConnId, SessionId};
 use crate::service::{io_files, stream};
 use crate::state::State;
 use crate::state::channels::FIRST_OWN_ID;
+use crate::state::notes::Note;
 use jstorrent_io_proto::errno::Errno;
 use jstorrent_io_proto::message::{ClientMessage, ServerMessage};
 
@@ -93,6 +94,24 @@ fn refuse(state: &mut State, channel: ConnId, request_id: u32, text: &str) {
     }
 }
 
+/// Closes a TCP or UDP socket of a channel, as TCP_CLOSE or UDP_CLOSE does; `false` where there is none of that id.
+pub fn close_any(state: &mut State, channel: ConnId, wire: u32) -> bool {
+    let Some(id) = find(state, channel, wire) else { return false };
+    if let Some(socket) = state.sockets.get_mut(id) {
+        socket.deaf = true;
+    } else if state.datagrams.get(id).is_none() {
+        return false;
+    }
+    state.notes.send(id, Note::Close);
+    true
+}
+
+/// Whether another socket may be opened: EMFILE where there are too many.
+pub fn check_room(state: &State) -> Result<(), Errno> {
+    let open = state.sockets.len() + state.datagrams.len() + state.servers.len();
+    if open < state.limits.sockets_max { Ok(()) } else { Err(Errno::EMFILE) }
+}
+
 /// Whether a client may open something under that id: EINVAL where it is the daemon's to pick, EEXIST where it is in
 /// use, EMFILE where too many are.
 fn check_new_id(state: &State, channel: ConnId, wire: u32) -> Result<(), Errno> {
@@ -101,10 +120,8 @@ fn check_new_id(state: &State, channel: ConnId, wire: u32) -> Result<(), Errno> 
         Err(Errno::EINVAL)
     } else if ids.contains_key(&wire) {
         Err(Errno::EEXIST)
-    } else if state.sockets.len() + state.datagrams.len() + state.servers.len() >= state.limits.sockets_max {
-        Err(Errno::EMFILE)
     } else {
-        Ok(())
+        check_room(state)
     }
 }
 

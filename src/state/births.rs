@@ -28,12 +28,12 @@ pub enum Birth {
 }
 
 /// A UDP socket that is to be bound.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Bind {
     /// Where; port 0: any.
     pub at: SocketAddr,
-    /// The request that the outcome answers.
-    pub request_id: u32,
+    /// Who is told the outcome.
+    pub report: Report,
 }
 
 /// Work on an open file, for a client of `/io`.
@@ -132,8 +132,8 @@ pub struct Opening {
 pub struct Opened {
     /// Our end.
     pub local: SocketAddr,
-    /// The peer's end.
-    pub remote: SocketAddr,
+    /// The peer's end, where there is one.
+    pub remote: Option<SocketAddr>,
 }
 
 /// Those that wait to be made.

@@ -281,7 +281,9 @@ impl Channels {
         if channel.line.is_empty() {
             self.crowded.push(id);
         }
-        channel.line.push_back(who);
+        if !channel.line.contains(&who) {
+            channel.line.push_back(who);
+        }
         false
     }
 
@@ -306,7 +308,9 @@ impl Channels {
         if channel.line.is_empty() {
             self.crowded.push(id);
         }
-        channel.line.push_back(who);
+        if !channel.line.contains(&who) {
+            channel.line.push_back(who);
+        }
         None
     }
 

@@ -5,6 +5,7 @@ mod files;
 mod flow;
 mod listen;
 mod opening;
+mod over_http;
 mod tcp;
 mod tls;
 

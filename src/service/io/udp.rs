@@ -4,21 +4,21 @@ use super::{check_new_id, find, refuse};
 use crate::ids::ConnId;
 use crate::service::names;
 use crate::state::State;
-use crate::state::births::{Bind, Birth};
+use crate::state::births::{Bind, Birth, Opening, Report};
 use crate::state::datagrams::{UdpSocket, Unresolved};
 use crate::state::effects::Effect;
 use crate::state::notes::Note;
 use jstorrent_io_proto::errno::Errno;
 use jstorrent_io_proto::host;
 use jstorrent_io_proto::message::{ServerMessage, Status};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// UDP_BIND. An empty address: all IPv4 interfaces; `::`: both families.
 pub(super) fn bind(state: &mut State, channel: ConnId, request_id: u32, wire: u32, port: u16, addr: &str) {
     let ip = if addr.is_empty() { Some(Ipv4Addr::UNSPECIFIED.into()) } else { host::literal(addr) };
     let opened = check_new_id(state, channel, wire).and_then(|()| {
         let at = SocketAddr::new(ip.ok_or(Errno::EINVAL)?, port);
-        open(state, channel, wire, Bind { at, request_id });
+        open(state, channel, wire, Bind { at, report: Report::Client(request_id) });
         Ok(())
     });
     if let Err(errno) = opened {
@@ -29,12 +29,46 @@ pub(super) fn bind(state: &mut State, channel: ConnId, request_id: u32, wire: u3
 }
 
 /// Puts a socket down for a connection that is to be made, under its id on the wire.
-fn open(state: &mut State, channel_id: ConnId, wire: u32, plan: Bind) {
+fn open(state: &mut State, channel_id: ConnId, wire: u32, plan: Bind) -> ConnId {
     let id = state.identities.reserve();
-    let Some(channel) = state.channels.get_mut(channel_id) else { return };
-    channel.ids.insert(wire, id);
+    if let Some(channel) = state.channels.get_mut(channel_id) {
+        channel.ids.insert(wire, id);
+    }
     state.datagrams.open(id, UdpSocket::new(channel_id, wire));
     state.births.add(id, Birth::Bind(plan));
+    id
+}
+
+/// Opens a socket on any port, of the family of `default_to`, where datagrams without an address go.
+pub fn bind_for(
+    state: &mut State,
+    channel: ConnId,
+    wire: u32,
+    default_to: Option<SocketAddr>,
+    report: Report,
+) -> ConnId {
+    let any: IpAddr = match default_to {
+        Some(SocketAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
+        _ => Ipv4Addr::UNSPECIFIED.into(),
+    };
+    let id = open(state, channel, wire, Bind { at: SocketAddr::new(any, 0), report });
+    if let Some(socket) = state.datagrams.get_mut(id) {
+        socket.default_to = default_to;
+    }
+    id
+}
+
+/// Tells what became of a bind.
+pub fn report_bound(state: &mut State, report: Report, channel: ConnId, wire: u32, opening: Opening) {
+    let Report::Client(request_id) = report else {
+        return super::report(state, report, channel, wire, opening);
+    };
+    let (status, bound_port, errno) = match opening.outcome {
+        Ok(opened) => (Status::Good, opened.local.port(), Errno::NONE),
+        Err(errno) => (Status::Failed, 0, errno),
+    };
+    let message = ServerMessage::UdpBound { socket_id: wire, status, bound_port, errno };
+    state.tell(channel, request_id, &message);
 }
 
 /// UDP_SEND to a number or a name, or with an empty address to the default destination. What can't be sent is dropped

@@ -1,0 +1,179 @@
+//! `/control/open_socket`, `/control/close_socket`: sockets asked for over HTTP, which belong to the newest `/io`
+//! connection of their session as if they had been opened there.
+
+use super::answer::Answer;
+use super::collect::{Pending, parse};
+use super::io::{self, Target, Wish};
+use super::{Cx, Step, Task, names};
+use crate::ids::{ConnId, SessionId};
+use crate::state::State;
+use crate::state::births::{Opened, Report};
+use crate::state::notes::Note;
+use jstorrent_io_proto::errno::Errno;
+use jstorrent_io_proto::error::{Code, Refusal};
+use jstorrent_io_proto::host::Host;
+use jstorrent_io_proto::limits::CONNECT_WAIT_MS_DEFAULT;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OpenBody {
+    host: Option<String>,
+    port: Option<u16>,
+    protocol: Protocol,
+    timeout_ms: Option<u32>,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Protocol {
+    Tcp,
+    Udp,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OpenAnswer {
+    socket_id: u32,
+    local_port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_address: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CloseBody {
+    socket_id: u32,
+}
+
+/// A socket that is being opened.
+#[derive(Debug)]
+pub struct OpenSocket {
+    me: ConnId,
+    channel: ConnId,
+    wire: u32,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Where a UDP socket's datagrams are to go by default is being looked up.
+    Resolving { host: Box<str>, port: u16 },
+    /// Connecting, or binding.
+    Opening(ConnId),
+    /// The outcome is known, or was.
+    Over(Option<Errno>),
+}
+
+/// `POST /control/open_socket`.
+pub fn open(cx: &mut Cx<'_>, pending: Pending, body: &[u8]) -> Result<Task, Refusal> {
+    let session = pending.session.ok_or(Code::SessionRequired)?;
+    let body: OpenBody = parse(body)?;
+    let channel = newest_channel(cx.state, session).ok_or(Code::NoIoChannel)?;
+    let wire = cx.state.channels.get_mut(channel).ok_or(Code::NoIoChannel)?.pick_id();
+    let phase = match body.protocol {
+        Protocol::Tcp => connect(cx, channel, wire, &body)?,
+        Protocol::Udp => match (body.host, body.port) {
+            (None, None) => bind(cx, channel, wire, None),
+            (Some(host), Some(port)) => Phase::Resolving { host: host.into(), port },
+            _ => return Err(bad("host and port go together.")),
+        },
+    };
+    Ok(Task::OpenSocket(Box::new(OpenSocket { me: cx.me, channel, wire, phase })))
+}
+
+fn bad(detail: &'static str) -> Refusal {
+    Refusal::because(Code::BadParameter, detail)
+}
+
+fn newest_channel(state: &State, session: SessionId) -> Option<ConnId> {
+    let authenticated = |id: &&ConnId| state.channels.get(**id).is_some_and(|channel| channel.authenticated);
+    state.sessions.get(session)?.channels.iter().rev().find(authenticated).copied()
+}
+
+fn connect(cx: &mut Cx<'_>, channel: ConnId, wire: u32, body: &OpenBody) -> Result<Phase, Refusal> {
+    let (Some(host), Some(port)) = (&body.host, body.port) else {
+        return Err(bad("A TCP socket needs host and port."));
+    };
+    let wish = Wish {
+        from: None,
+        no_delay: true,
+        wait_ms: body.timeout_ms.map_or(CONNECT_WAIT_MS_DEFAULT, u64::from),
+        report: Report::Conn(cx.me),
+    };
+    let begun = io::check_room(cx.state)
+        .and_then(|()| io::begin(cx.state, channel, wire, Target { host, port }, wish));
+    Ok(begun.map_or_else(|errno| Phase::Over(Some(errno)), Phase::Opening))
+}
+
+fn bind(cx: &mut Cx<'_>, channel: ConnId, wire: u32, to: Option<SocketAddr>) -> Phase {
+    match io::check_room(cx.state) {
+        Ok(()) => Phase::Opening(io::bind_for(cx.state, channel, wire, to, Report::Conn(cx.me))),
+        Err(errno) => Phase::Over(Some(errno)),
+    }
+}
+
+impl OpenSocket {
+    pub(super) fn advance(&mut self, cx: &mut Cx<'_>) -> Step {
+        if let Phase::Resolving { host, port } = &self.phase {
+            let resolved = match Host::parse(host) {
+                None => Some(Err(Errno::EINVAL)),
+                Some(Host::Address(ip)) => Some(Ok(ip)),
+                Some(Host::Name(name)) => names::resolve(cx.state, name, cx.me).map(|outcome| {
+                    let first = outcome.map(|addresses| addresses.first().copied());
+                    first.map_err(Errno::from_getaddrinfo)?.ok_or(Errno::EADDRNOTAVAIL)
+                }),
+            };
+            self.phase = match resolved {
+                None => return Step::Wait,
+                Some(Ok(ip)) => bind(cx, self.channel, self.wire, Some(SocketAddr::new(ip, *port))),
+                Some(Err(errno)) => Phase::Over(Some(errno)),
+            };
+        }
+        let outcome = match &mut self.phase {
+            Phase::Over(errno) => errno.take().map(Err),
+            _ => cx.state.openings.take(cx.me).and_then(|openings| Some(openings.first()?.outcome)),
+        };
+        match outcome {
+            None if cx.state.channels.get(self.channel).is_none() => Step::Reply(failed(Errno::ECANCELED)),
+            None => Step::Wait,
+            Some(outcome) => {
+                self.phase = Phase::Over(None);
+                Step::Reply(outcome.map_or_else(failed, |opened| self.opened(opened)))
+            }
+        }
+    }
+
+    fn opened(&self, opened: Opened) -> Answer {
+        let remote = opened.remote.map(|remote| remote.ip().to_canonical().to_string());
+        Answer::json(&OpenAnswer {
+            socket_id: self.wire,
+            local_port: opened.local.port(),
+            remote_address: remote,
+        })
+    }
+
+    /// Whoever asked has gone, or has the answer: a socket that nobody was told of closes.
+    pub(super) fn release(&mut self, state: &mut State) {
+        if let Phase::Opening(conn) = self.phase {
+            state.notes.send(conn, Note::Close);
+            state.openings.take(self.me);
+        }
+    }
+}
+
+fn failed(errno: Errno) -> Answer {
+    let name = errno.known_name().unwrap_or(if errno.getaddrinfo().is_some() { "EAI" } else { "EUNKNOWN" });
+    let detail = format!("The socket could not be opened: {errno}.");
+    Answer::Refused(Refusal::because(Code::ConnectFailed, detail).with_errno(errno.0, name))
+}
+
+/// `POST /control/close_socket`.
+pub fn close(cx: &mut Cx<'_>, pending: Pending, body: &[u8]) -> Result<Task, Refusal> {
+    let session = pending.session.ok_or(Code::SessionRequired)?;
+    let body: CloseBody = parse(body)?;
+    let channels = cx.state.sessions.get(session).map(|session| session.channels.clone()).unwrap_or_default();
+    let closed = channels.into_iter().rev().any(|channel| io::close_any(cx.state, channel, body.socket_id));
+    if closed { Ok(Task::ready(Answer::done())) } else { Err(Code::NoSuchSocket.into()) }
+}
