@@ -1,5 +1,5 @@
 //! Messages that arrive in pieces and are kept until they are whole, over all `/io` connections. Each grows with what
-//! has come. Up to [`SMALL_BYTES_MAX`] any may, while all together stay within [`ALL_SMALL_BYTES_MAX`]; beyond that only
+//! has come. Up to [`SMALL_BYTES_MAX`] any may, while all together stay within `ALL_SMALL_BYTES_MAX`; beyond that only
 //! one at a time: two that each hold half of the memory and wait for the other half would wait for ever.
 
 use crate::ids::ConnId;
