@@ -99,7 +99,9 @@ fn finish_closing(state: &mut State, id: FileId, closing: Closing) {
         state.ranges.runs -= deferred.available.len();
     }
     salvage::forget(state, file.handle);
-    state.notes.send(closing.asked_by, Note::Look);
+    if closing.asked_by != ConnId::NOBODY {
+        state.notes.send(closing.asked_by, Note::Look);
+    }
 }
 
 /// Closes a file for `asked_by`, who is told by [`Note::Look`] when it has gone; streams of it are cut at once.

@@ -9,7 +9,7 @@ pub(crate) use jobs::kind;
 use jstorrent_io_daemon::conn::outgoing::Outgoing;
 use jstorrent_io_daemon::engine::Engine;
 use jstorrent_io_daemon::ids::ConnId;
-use jstorrent_io_daemon::job::{Ask, Job, Stage};
+use jstorrent_io_daemon::job::{Ask, DiskError, Job, Stage};
 use jstorrent_io_daemon::limits::Limits;
 use jstorrent_io_daemon::service::config;
 use jstorrent_io_daemon::state::Settings;
@@ -55,6 +55,8 @@ pub(crate) struct Bench {
     /// Kinds of jobs that are kept back until [`Bench::let_go`].
     held_kinds: Vec<&'static str>,
     held: VecDeque<Box<Job>>,
+    /// A kind of job that fails from now on, and how.
+    failing: Option<(&'static str, DiskError)>,
     /// Every job that was done, by its kind.
     pub(crate) done: Vec<&'static str>,
 }
@@ -92,6 +94,7 @@ impl Bench {
             clients: HashMap::new(),
             held_kinds: Vec::new(),
             held: VecDeque::new(),
+            failing: None,
             done: Vec::new(),
         };
         bench.set_roots(&["main"]);
@@ -260,6 +263,11 @@ impl Bench {
         self.held_kinds.push(kind);
     }
 
+    /// Lets jobs of a kind fail from now on.
+    pub(crate) fn fail(&mut self, kind: &'static str, error: DiskError) {
+        self.failing = Some((kind, error));
+    }
+
     /// How many jobs are kept back.
     pub(crate) fn held(&self) -> usize {
         self.held.len()
@@ -330,6 +338,10 @@ impl Bench {
         let Stage::Ask(ask) = std::mem::replace(&mut job.stage, Stage::Taken) else { panic!("{job:?}") };
         self.done.push(kind(&ask));
         let done = match ask {
+            ask if self.failing.as_ref().is_some_and(|(failing, _)| *failing == kind(&ask)) => {
+                let (_, error) = self.failing.clone().expect("it was just there");
+                jobs::failed(ask, error)
+            }
             Ask::Transfer { file, offset, length, .. } => {
                 let client = self.clients.get_mut(&job.owner);
                 jobs::transfer(&self.disk, &file, offset, length, client.map(|client| &mut client.received))

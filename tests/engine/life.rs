@@ -233,10 +233,21 @@ fn a_shutdown_is_answered_and_begins_at_once() {
     let id = bench.connect();
     bench.send(id, &bench.request("POST", "/control/shutdown").bytes());
     assert_eq!(bench.response(id, false).unwrap().ok().json(), serde_json::json!({}));
-    assert!(bench.engine.state.exiting, "without waiting for anything else to happen");
+    assert!(bench.engine.state.exiting);
     assert!(bench.has_ended(id));
     bench.wait_ms(2_001);
     assert!(bench.engine.is_over());
+}
+
+#[test]
+fn a_shutdown_waits_for_no_further_event() {
+    let mut bench = Bench::new();
+    let id = bench.connect();
+    let bytes = bench.request("POST", "/control/shutdown").bytes();
+    let place = bench.engine.place(id).unwrap();
+    place[..bytes.len()].copy_from_slice(&bytes);
+    bench.engine.received(id, bytes.len());
+    assert!(bench.engine.next_deadline() <= bench.engine.state.now, "the loop must not sleep now");
 }
 
 #[test]
@@ -268,4 +279,22 @@ fn a_connection_that_waits_is_not_timed_out_for_what_is_not_its_fault() {
     bench.let_go();
     bench.send(id, &bytes[sent..]);
     bench.response(id, false).unwrap().ok();
+}
+
+#[test]
+fn a_client_that_pauses_holds_no_buffer() {
+    let mut bench = Bench::new();
+    let id = bench.connect();
+    let bytes = bench.request("POST", "/hash/sha1").body("123456").bytes();
+    let (head, body) = bytes.split_at(bytes.len() - 6);
+    bench.send(id, head);
+    bench.hold("HashBytes");
+    bench.send(id, &body[..2]);
+    bench.send(id, &body[2..4]);
+    assert_eq!((bench.held(), bench.engine.state.buffers.out()), (1, 2), "one is out, one is being filled");
+    bench.let_go();
+    assert_eq!(bench.engine.state.buffers.out(), 0, "what had come has gone on its way");
+    bench.send(id, &body[4..]);
+    bench.response(id, false).unwrap().ok();
+    bench.assert_at_rest();
 }

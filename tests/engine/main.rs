@@ -7,6 +7,7 @@ mod harness;
 mod checked;
 mod config;
 mod dialect;
+mod failures;
 mod files;
 mod hash;
 mod hash_chunks;

@@ -176,7 +176,7 @@ impl Sources {
                 _ => None,
             };
             match size {
-                Some(size) if range.offset > size && matches!(range.length, 0 | TO_THE_END) => {
+                Some(size) if range.offset > size && range.length == TO_THE_END => {
                     return Err(refusals::beyond_end(size));
                 }
                 Some(size) if range.length == TO_THE_END => range.length = size - range.offset,

@@ -23,6 +23,12 @@ impl Request {
         self.method == "HEAD"
     }
 
+    /// With a number where the target has `N`.
+    pub(crate) fn at(mut self, number: &str) -> Request {
+        self.target = self.target.replace('N', number);
+        self
+    }
+
     pub(crate) fn field(mut self, name: &str, value: &str) -> Request {
         self.fields.push((name.into(), value.into()));
         self

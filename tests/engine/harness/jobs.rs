@@ -1,7 +1,8 @@
 //! Jobs, done in line.
 
 use jstorrent_io_daemon::job::{
-    Ask, Chunk, Digest, DiskError, Done, FileHandle, FileRange, Hasher, Interface, TransferError, Transferred,
+    Ask, Chunk, Digest, DiskError, Done, FileHandle, FileRange, Hasher, Interface, TransferError,
+    Transferred, WriteFailure,
 };
 use jstorrent_io_daemon::workers::disk::{self, Disk, Performed, RealDisk};
 use std::net::Ipv4Addr;
@@ -105,4 +106,34 @@ pub(super) fn transfer(
             Ok(Transferred { bytes: count as u64, blocked: false })
         }
     })
+}
+
+/// A job that the disk fails. A write fails after half of its bytes.
+pub(super) fn failed(ask: Ask, error: DiskError) -> Done {
+    match ask {
+        Ask::Open { .. } => Done::Open(Err(error)),
+        Ask::Inspect(_) => Done::Inspect(Err(error)),
+        Ask::Read { buffer, .. } => Done::Read(buffer, Err(error)),
+        Ask::Write { buffers, .. } => {
+            let bytes: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+            Done::Write(buffers, Err(WriteFailure { written: bytes as u64 / 2, error }))
+        }
+        Ask::Transfer { .. } => Done::Transfer(Err(TransferError::Disk(error))),
+        Ask::Flush(_) => Done::Flush(Err(error)),
+        Ask::Preallocate { .. } => Done::Preallocate(Err(error)),
+        Ask::Truncate { .. } => Done::Truncate(Err(error)),
+        Ask::PathStat(..) => Done::PathStat(Err(error)),
+        Ask::PathList(..) => Done::PathList(Err(error)),
+        Ask::PathDelete(..) => Done::PathDelete(Err(error)),
+        Ask::PathTruncate(..) => Done::PathTruncate(Err(error)),
+        Ask::MakeFolder(..) => Done::MakeFolder(Err(error)),
+        Ask::RootSpace(_) => Done::RootSpace(Err(error)),
+        Ask::HashRange { hasher, .. } => Done::HashRange(hasher, Err(error)),
+        Ask::HashChunks { chunks, .. } => {
+            Done::HashChunks(chunks.iter().map(|chunk| (chunk.index, Err(error.clone()))).collect())
+        }
+        Ask::ReadConfig { .. } => Done::ReadConfig(Err("the disk failed".into())),
+        Ask::ListInterfaces => Done::ListInterfaces(Err("the system failed".into())),
+        other => panic!("{other:?} does not fail"),
+    }
 }
