@@ -101,7 +101,7 @@ impl Player {
     }
 
     /// That the connection was cut before the answer was complete.
-    fn is_cut(mut self) -> bool {
+    fn ends_early(mut self) -> bool {
         let mut rest = Vec::new();
         let error = self.stream.read_to_end(&mut rest).map_err(|error| error.kind());
         assert!(matches!(error, Ok(_) | Err(ErrorKind::ConnectionReset)), "{error:?}");
@@ -196,7 +196,7 @@ fn who_hangs_up_cancels_at_once() {
     let id = asked(&mut ws, scene.file, 7, WINDOW);
     player.stream.shutdown(std::net::Shutdown::Write).unwrap();
     assert_eq!(next(&mut ws, RANGE_CANCEL), json!({"rangeId": id}));
-    assert!(player.is_cut());
+    assert!(player.ends_early());
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn what_will_never_be_there_cuts_the_connection() {
     let player = scene.play("bytes=0-");
     let id = asked(&mut ws, scene.file, 0, WINDOW);
     ws.send(&Op::new(RANGE_UNAVAILABLE, 0, json!({"rangeId": id, "reason": "no peers"}).to_string()));
-    assert!(player.is_cut());
+    assert!(player.ends_early());
     settle(&mut ws);
 }
 
@@ -273,7 +273,7 @@ fn closing_the_file_cuts_its_streams_and_does_not_wait_for_them() {
     let (one, two) = (scene.play("bytes=0-"), scene.play("bytes=5-"));
     let ids = [asked(&mut ws, scene.file, 0, WINDOW), asked(&mut ws, scene.file, 5, WINDOW)];
     scene.call(Request::post(&format!("/files/{}/close", scene.file))).expect(200);
-    assert!(one.is_cut() && two.is_cut());
+    assert!(one.ends_early() && two.ends_early());
     let cancelled = [next(&mut ws, RANGE_CANCEL), next(&mut ws, RANGE_CANCEL)];
     assert_eq!(cancelled.map(|cancelled| cancelled["rangeId"].as_u64().unwrap()), ids);
 }
@@ -284,7 +284,7 @@ fn the_end_of_the_daemon_does_not_wait_for_streams() {
     let player = scene.play("bytes=0-");
     let shutdown = Request::post("/control/shutdown");
     scene.call(shutdown).expect(200);
-    assert!(player.is_cut());
+    assert!(player.ends_early());
     scene.daemon.wait_for(std::time::Duration::from_secs(1));
 }
 
