@@ -17,6 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+/// Lanes that may keep threads in case that more is to do: more than a user has disks.
+const IDLE_LANES_MAX: usize = 16;
+
 /// What the threads of a pool do.
 pub trait Work: Send + Sync + 'static {
     /// Names a lane.
@@ -83,7 +86,7 @@ impl<W: Work> Pool<W> {
     pub fn submit(&mut self, lane: W::Lane, job: W::Job) {
         let Some(alive) = &self.alive else { return };
         if !self.lanes.contains_key(&lane) {
-            self.lanes.retain(|_, lane| lane.gauge.load() != Load::default());
+            make_room(&mut self.lanes);
         }
         let shared = &self.shared;
         let lane = self.lanes.entry(lane).or_insert_with(|| Lane::new(shared.work.lane_shape(lane)));
@@ -119,6 +122,16 @@ impl<W: Work> Pool<W> {
         self.lanes.clear();
         self.alive = None;
         matches!(self.all_ended.recv_timeout(wait_max), Err(RecvTimeoutError::Disconnected))
+    }
+}
+
+/// Forgets lanes before a new one comes: those that have nothing, and where there are many, as after roots have come
+/// and gone, those that only have idle threads.
+fn make_room<L: Eq + Hash, J>(lanes: &mut HashMap<L, Lane<J>>) {
+    lanes.retain(|_, lane| lane.gauge.load() != Load::default());
+    if lanes.len() >= IDLE_LANES_MAX {
+        // A thread ends at once when its lane is gone and has no more for it.
+        lanes.retain(|_, lane| lane.gauge.load().jobs > 0);
     }
 }
 

@@ -192,3 +192,22 @@ fn without_any_thread_the_job_is_done_at_once() {
     assert_eq!(setup.home(1), [7]);
     assert_eq!(setup.load(1), Load::default());
 }
+
+#[test]
+fn lanes_that_come_and_go_leave_few_threads_behind() {
+    let mut setup = setup(2, LONG);
+    let (busy, open) = gated(1000);
+    setup.pool.submit(1000, busy);
+    let lanes = 10 * IDLE_LANES_MAX;
+    for lane in 0..lanes {
+        setup.pool.submit(lane as u32, free(lane));
+        assert_eq!(setup.home(1), [lane]);
+        assert!(setup.pool.loads().count() <= IDLE_LANES_MAX + 1);
+    }
+    // Those of forgotten lanes end long before they have been idle for long.
+    for _ in 0..lanes - IDLE_LANES_MAX {
+        setup.ended.recv_timeout(LONG / 2).expect("a thread that ends");
+    }
+    open.send(()).unwrap();
+    assert_eq!(setup.home(1), [1000]);
+}
