@@ -1,7 +1,7 @@
 //! The peers that the daemon's sockets talk to: each does what the first bytes of its connection ask for, checks what
 //! it gets, and tells how it ended. They know nothing of the daemon.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,7 +51,9 @@ struct Shared {
     changed: Condvar,
     /// What a peer found wrong.
     wrong: Mutex<Option<String>>,
-    open: AtomicU64,
+    /// Connections that have not ended, by a number of their own: both addresses.
+    open: Mutex<BTreeMap<u64, String>>,
+    opened: AtomicU64,
 }
 
 impl Peers {
@@ -92,9 +94,9 @@ impl Peers {
         self.shared.sunk.lock().unwrap().clear();
     }
 
-    /// Connections that have not ended.
-    pub(crate) fn open(&self) -> u64 {
-        self.shared.open.load(Ordering::SeqCst)
+    /// Connections that have not ended: their addresses.
+    pub(crate) fn open(&self) -> Vec<String> {
+        self.shared.open.lock().unwrap().values().cloned().collect()
     }
 
     /// What a peer found wrong, if any did.
@@ -107,11 +109,13 @@ impl Shared {
     /// Serves a connection in a thread of its own.
     fn serve(self: &Arc<Shared>, stream: TcpStream) {
         let shared = self.clone();
-        shared.open.fetch_add(1, Ordering::SeqCst);
+        let number = shared.opened.fetch_add(1, Ordering::Relaxed);
+        let addresses = format!("{:?} to {:?}", stream.local_addr().ok(), stream.peer_addr().ok());
+        shared.open.lock().unwrap().insert(number, addresses);
         thread::spawn(move || {
             // Connections break as clients are lost; what was broken wrongly is seen by those who wait for it.
             let _ = shared.talk(stream);
-            shared.open.fetch_sub(1, Ordering::SeqCst);
+            shared.open.lock().unwrap().remove(&number);
         });
     }
 
