@@ -76,7 +76,9 @@ impl Peers {
         let shared = self.shared.clone();
         thread::spawn(move || {
             // The listener may be gone with its client.
-            if let Ok(stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
+            let Ok(stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return };
+            // One that got this very port for its own end, once free again, is connected to itself.
+            if stream.local_addr().ok() != stream.peer_addr().ok() {
                 shared.serve(stream);
             }
         });
