@@ -219,7 +219,8 @@ impl Engine {
     }
 
     /// What is to be written next.
-    pub fn outgoing(&self, id: ConnId) -> Outgoing<'_> {
+    pub fn outgoing(&mut self, id: ConnId) -> Outgoing<'_> {
+        self.state.channels.flush(id);
         self.slots.get(id).map_or(Outgoing::Nothing, |conn| conn.outgoing(&self.state))
     }
 

@@ -137,6 +137,9 @@ pub struct State {
     pub effects: VecDeque<Effect>,
     /// Bytes of unfinished heads and waiting requests that connections keep.
     pub input_bytes: usize,
+    /// Messages of `/io` are sent back as they came, and no token is asked for: for conformance suites
+    /// (`examples/ws_echo.rs`). The daemon never sets it.
+    pub echoes: bool,
     /// The end has begun.
     pub exiting: bool,
     /// A client asked for the end.
@@ -188,6 +191,7 @@ impl State {
             random,
             effects: VecDeque::new(),
             input_bytes: 0,
+            echoes: false,
             exiting: false,
             exit_wanted: false,
             last_used: Time::default(),

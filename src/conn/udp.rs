@@ -93,7 +93,7 @@ impl Udp {
     /// Room for one datagram; `None` while the channel has none.
     pub fn place<'a>(&mut self, state: &mut State, scratch: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let open = matches!(self.phase, Phase::Open);
-        (open && state.channels.way(self.channel, self.id).is_some()).then_some(scratch)
+        (open && state.channels.way(self.channel, self.id, 0).is_some()).then_some(scratch)
     }
 
     /// A datagram came.

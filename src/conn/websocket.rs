@@ -10,6 +10,7 @@ use crate::conn::outgoing::{Outgoing, Slices};
 use crate::ids::{ConnId, SessionId};
 use crate::service::{session, stream};
 use crate::state::State;
+use crate::state::effects::Effect;
 use crate::state::gathering::SMALL_BYTES_MAX;
 use crate::state::notes::Note;
 use crate::state::ranges::RangeId;
@@ -62,7 +63,7 @@ enum Phase {
     /// Messages go both ways.
     Open,
     /// Our close frame is on its way, or out; the client's own is awaited, until then.
-    Closing { until: Time, answered: bool },
+    Closing { until: Time, answered: bool, fin: bool },
 }
 
 impl WebSocket {
@@ -94,7 +95,7 @@ impl WebSocket {
             keepalive_at: Time::NEVER,
             end: None,
         };
-        if authenticated {
+        if authenticated || state.echoes {
             websocket.authenticated(state);
         }
         if let Some(session) = session {
@@ -254,9 +255,17 @@ impl WebSocket {
         self.end_if_done(state);
     }
 
-    fn end_if_done(&mut self, state: &State) {
-        if let (Phase::Closing { answered: true, .. }, true) = (self.phase, self.is_flushed(state)) {
-            self.finish(false);
+    /// Once our close frame is out, our side ends: at once where the client's own has come, else by a FIN, which tells
+    /// it to hurry (RFC 6455 §7.1.7), and what it still sends is dropped.
+    fn end_if_done(&mut self, state: &mut State) {
+        let flushed = self.is_flushed(state);
+        match &mut self.phase {
+            Phase::Closing { answered: true, .. } if flushed => self.finish(false),
+            Phase::Closing { fin, .. } if flushed && !*fin => {
+                *fin = true;
+                state.effects.push_back(Effect::ShutdownWrite(self.id));
+            }
+            _ => {}
         }
     }
 
@@ -308,7 +317,8 @@ impl WebSocket {
     }
 
     fn begin_closing(&mut self, state: &mut State, answered: bool) {
-        self.phase = Phase::Closing { until: state.now.plus_ms(state.limits.linger_ms), answered };
+        self.phase =
+            Phase::Closing { until: state.now.plus_ms(state.limits.linger_ms), answered, fin: false };
         self.drop_gathered(state);
         self.incoming = Incoming::Swallow;
         self.keepalive_at = Time::NEVER;

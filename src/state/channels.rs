@@ -8,12 +8,15 @@
 //! its peers. Replies and events must go out whatever waits; what bounds them is that a channel whose client takes no
 //! replies is not read (`may_be_read`).
 
+mod batch;
+
 use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::ids::{ConnId, SessionId};
 use crate::limits::Limits;
 use crate::state::chain::{Chain, Pool};
 use crate::state::notes::{Note, Notes};
 use crate::state::shelf::Shelf;
+use batch::Batch;
 use jstorrent_io_proto::feature::{Feature, Features};
 use jstorrent_io_proto::frame::{self, HEADER_BYTES_MAX, OpCode};
 use jstorrent_io_proto::limits::SOCKET_WINDOW_BYTES_DEFAULT;
@@ -56,6 +59,8 @@ pub struct Channel {
     pub works: Vec<ConnId>,
     last_own_id: u32,
     out: Chain,
+    /// Small messages that wait for others of their round.
+    batch: Batch,
     /// Bytes of replies and events that were added since `out` was empty.
     replies: usize,
     /// No further message may go out: the close frame has.
@@ -79,6 +84,7 @@ impl Channel {
             works: Vec::new(),
             last_own_id: FIRST_OWN_ID - 1,
             out: Chain::default(),
+            batch: Batch::default(),
             replies: 0,
             closed: false,
             line: VecDeque::new(),
@@ -108,7 +114,12 @@ impl Channel {
 
     /// Bytes that wait for the client.
     pub fn waiting(&self) -> usize {
-        self.out.len()
+        self.out.len() + self.batch.len()
+    }
+
+    /// Whether a message of that many bytes goes into a batch.
+    fn batches(&self, len: usize) -> bool {
+        self.features.has(Feature::Batch) && len <= batch::MESSAGE_BYTES_MAX
     }
 }
 
@@ -198,15 +209,35 @@ impl Channels {
         let Some(channel) = self.shelf.get_mut(id).filter(|channel| !channel.closed) else { return };
         let mut header = [0; HEADER_BYTES_MAX];
         let len = frame::write_header(opcode, true, payload.len(), &mut header);
+        channel.replies += len + payload.len();
+        if opcode == frame::BINARY && channel.batches(payload.len()) {
+            return self.add_to_batch(id, payload, &[]);
+        }
+        channel.batch.flush(&mut channel.out, &mut self.pool);
         channel.out.append(&mut self.pool, &header[..len]);
         channel.out.append(&mut self.pool, payload);
-        channel.replies += len + payload.len();
+    }
+
+    fn add_to_batch(&mut self, id: ConnId, head: &[u8], data: &[u8]) {
+        let Some(channel) = self.shelf.get_mut(id) else { return };
+        channel.batch.add(head, data);
+        if channel.batch.is_full() {
+            channel.batch.flush(&mut channel.out, &mut self.pool);
+        }
+    }
+
+    /// What waits for others waits no longer: its channel has its turn.
+    pub fn flush(&mut self, id: ConnId) {
+        if let Some(channel) = self.shelf.get_mut(id) {
+            channel.batch.flush(&mut channel.out, &mut self.pool);
+        }
     }
 
     /// Adds the close frame; nothing follows it.
     pub fn push_close(&mut self, id: ConnId, code: Option<u16>, reason: &str) {
         let Some(channel) = self.shelf.get_mut(id).filter(|channel| !channel.closed) else { return };
         channel.closed = true;
+        channel.batch.flush(&mut channel.out, &mut self.pool);
         let mut bytes = Vec::new();
         frame::push_close(&mut bytes, code, reason);
         channel.out.append(&mut self.pool, &bytes);
@@ -230,6 +261,10 @@ impl Channels {
     /// Adds a TCP_RECV by copying.
     pub fn push_received(&mut self, id: ConnId, wire: u32, data: &[u8]) {
         let Some(channel) = self.shelf.get_mut(id).filter(|channel| !channel.closed) else { return };
+        if channel.batches(data.len()) {
+            return self.add_to_batch(id, &tcp_recv_head(wire), data);
+        }
+        channel.batch.flush(&mut channel.out, &mut self.pool);
         let mut head = [0; RECV_HEAD_BYTES_MAX];
         let len = write_recv_head(&mut head, wire, data.len());
         channel.out.append(&mut self.pool, &head[..len]);
@@ -251,6 +286,7 @@ impl Channels {
         for empty in buffers.extract_if(.., |buffer| buffer.is_empty()) {
             give(empty);
         }
+        channel.batch.flush(&mut channel.out, &mut self.pool);
         let mut head = head;
         let mut opcode = frame::BINARY;
         let mut left = buffers.into_iter().peekable();
@@ -289,8 +325,13 @@ impl Channels {
 
     /// How bytes may be read for a channel by `who`; where there is no room, `who` stands in line, and is told when
     /// to try again.
-    pub fn way(&mut self, id: ConnId, who: ConnId) -> Option<Way> {
+    ///
+    /// `expected`: about how many bytes may come.
+    pub fn way(&mut self, id: ConnId, who: ConnId, expected: usize) -> Option<Way> {
         let channel = self.shelf.get_mut(id)?;
+        if !channel.batches(expected) {
+            channel.batch.flush(&mut channel.out, &mut self.pool);
+        }
         channel.woken.retain(|other| *other != who);
         if channel.closed {
             return None;
@@ -328,6 +369,19 @@ impl Channels {
     pub fn commit_received(&mut self, id: ConnId, wire: u32, expected: usize, n: usize) {
         let Some(channel) = self.shelf.get_mut(id) else { return };
         let there = frame::header_len(DATA_HEAD_BYTES + expected) + DATA_HEAD_BYTES;
+        if channel.batches(n) {
+            // It is small: a copy costs less than an event of its own would cost the client.
+            channel.batch.add(&tcp_recv_head(wire), &channel.out.room()[there..there + n]);
+            if channel.batch.is_full() {
+                channel.batch.flush(&mut channel.out, &mut self.pool);
+            }
+            return;
+        }
+        if channel.batch.len() > 0 {
+            // More came than was expected, behind small messages that must go before it.
+            let data = channel.out.room()[there..there + n].to_vec();
+            return self.push_received(id, wire, &data);
+        }
         let right = frame::header_len(DATA_HEAD_BYTES + n) + DATA_HEAD_BYTES;
         let room = channel.out.room();
         if there != right {

@@ -33,6 +33,7 @@ pub(crate) const FILE_READ: u8 = 0x40;
 pub(crate) const FILE_DATA: u8 = 0x41;
 pub(crate) const FILE_WRITE: u8 = 0x42;
 pub(crate) const FILE_WRITTEN: u8 = 0x43;
+pub(crate) const BATCH: u8 = 0x50;
 pub(crate) const ERROR: u8 = 0x7F;
 
 /// Opens `/io` with the token, as the session `s`.

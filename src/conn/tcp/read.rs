@@ -45,7 +45,7 @@ impl Tcp {
         if self.in_line {
             return None;
         }
-        match state.channels.way(self.channel, self.id) {
+        match state.channels.way(self.channel, self.id, self.expected) {
             Some(Way::Direct) => {
                 self.reading = Reading::Direct;
                 let room = state.channels.room(self.channel, self.expected);

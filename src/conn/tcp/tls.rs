@@ -146,7 +146,7 @@ impl Tcp {
             if n == 0 {
                 return;
             }
-            if state.channels.way(self.channel, self.id).is_none() {
+            if state.channels.way(self.channel, self.id, 0).is_none() {
                 self.in_line = true;
                 return;
             }

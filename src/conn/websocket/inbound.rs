@@ -96,7 +96,11 @@ impl WebSocket {
     fn gather(&mut self, state: &mut State, kind: DataKind, mut bytes: &[u8]) {
         let Incoming::Gathered(gathered) = &mut self.incoming else { return };
         let mut head_bytes = 0;
-        if kind == DataKind::Binary && gathered.len() < DATA_HEAD_BYTES && matches!(self.phase, Phase::Open) {
+        if kind == DataKind::Binary
+            && !state.echoes
+            && gathered.len() < DATA_HEAD_BYTES
+            && matches!(self.phase, Phase::Open)
+        {
             head_bytes = bytes.len().min(DATA_HEAD_BYTES - gathered.len());
             gathered.extend_from_slice(&bytes[..head_bytes]);
             bytes = &bytes[head_bytes..];
@@ -141,6 +145,11 @@ impl WebSocket {
             && let Some(channel) = state.channels.get_mut(self.id)
         {
             channel.json = true;
+        }
+        if state.echoes {
+            let opcode = if kind == DataKind::Text { frame::TEXT } else { frame::BINARY };
+            state.channels.push_frame(self.id, opcode, bytes);
+            return state.turns.want(self.id);
         }
         let packet = match kind {
             DataKind::Binary => ClientMessage::decode_binary(bytes),

@@ -134,3 +134,68 @@ fn without_credit_a_peer_that_reads_nothing_holds_up_nobody() {
     assert_eq!(closed(&ws.op(), 1), (1, 110));
     assert!(daemon.process().status("VmHWM") < 80 << 10, "{} KiB", daemon.process().status("VmHWM"));
 }
+
+#[test]
+fn with_batch_small_messages_come_together_and_in_order() {
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    assert_eq!(hello(&mut ws, &json!({"features": ["batch"]}))["features"], json!(["batch"]));
+    let mut peers: Vec<_> = (0..8).map(|id| connect(&mut ws, id)).collect();
+    // Small and large by turns, so that one kind would overtake the other if it could.
+    let sizes = [1, 100, 5000, 3, 200_000, 2048, 2049, 700];
+    let total: usize = sizes.iter().sum();
+    let writer = thread::spawn(move || {
+        for _ in 0..20 {
+            for size in sizes {
+                for peer in &mut peers {
+                    peer.write_all(&pattern(size)).unwrap();
+                }
+            }
+        }
+    });
+    let mut received = vec![Vec::<u8>::new(); 8];
+    let (mut closes, mut batches) = (0, 0);
+    while closes < 8 {
+        let op = ws.op();
+        let mut messages = vec![];
+        if op.opcode == BATCH {
+            batches += 1;
+            let mut rest = &op.payload[..];
+            while let Some((len, more)) = rest.split_first_chunk::<4>() {
+                let (message, after) = more.split_at(u32::from_le_bytes(*len) as usize);
+                messages.push(Op::from_bytes(message));
+                rest = after;
+            }
+        } else {
+            messages.push(op);
+        }
+        for op in messages {
+            match op.opcode {
+                TCP_RECV => received[op.u32_at(0) as usize].extend(&op.payload[4..]),
+                _ => {
+                    assert_eq!(closed(&op, op.u32_at(0)), (0, 0));
+                    closes += 1;
+                }
+            }
+        }
+    }
+    let expected: Vec<u8> = (0..20).flat_map(|_| sizes.iter().flat_map(|size| pattern(*size))).collect();
+    assert_eq!(expected.len(), total * 20);
+    assert!(received.iter().all(|data| *data == expected));
+    assert!(batches > 0);
+    writer.join().unwrap();
+}
+
+#[test]
+fn a_batch_from_the_client_is_its_messages() {
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    let mut peer = connect(&mut ws, 1);
+    let messages = [tcp_send(1, b"one"), tcp_send(1, b"two"), Op::new(0x99, 5, []), tcp_close(1)];
+    let framed = |op: &Op| [&(op.bytes().len() as u32).to_le_bytes()[..], &op.bytes()].concat();
+    ws.send(&Op::new(BATCH, 0, messages.iter().flat_map(framed).collect::<Vec<_>>()));
+    assert_eq!((ws.op().opcode, 5), (ERROR, 5));
+    let mut all = Vec::new();
+    peer.read_to_end(&mut all).unwrap();
+    assert_eq!(all, b"onetwo");
+}
