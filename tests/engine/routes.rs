@@ -2,7 +2,7 @@
 
 use crate::harness::{Bench, STREAM_PORT};
 use jstorrent_io_proto::request::Method;
-use jstorrent_io_proto::route::{BodyRule, Endpoint, PortKind, ROUTES, Route};
+use jstorrent_io_proto::route::{BodyRule, PortKind, ROUTES, Route};
 
 fn target(route: &Route) -> String {
     route.pattern.replace("{id}", "7").replace("{key}", "main").replace("{rest}", "f")
@@ -18,14 +18,9 @@ fn name(method: Method) -> &'static str {
     }
 }
 
-/// Endpoints that need an `/io` connection to do anything are tested with one.
-fn needs_io(route: &Route) -> bool {
-    matches!(route.endpoint, Endpoint::OpenSocket | Endpoint::CloseSocket)
-}
-
 #[test]
 fn every_endpoint_answers_something_of_its_own() {
-    for route in ROUTES.iter().filter(|route| !needs_io(route)) {
+    for route in ROUTES {
         for &method in route.methods {
             let mut bench = Bench::new();
             let mut request = bench.request(name(method), &target(route)).session("s");
