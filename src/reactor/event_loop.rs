@@ -9,7 +9,7 @@ use super::signals::Signals;
 use super::sources::{Sources, own_token};
 use super::stdin::StdinWatch;
 use super::stream::Stream;
-use super::turn::{self, Budget, Ready};
+use super::turn::{self, Budget, Edge};
 use crate::engine::Engine;
 use crate::ids::ConnId;
 use crate::job::{Ask, Done, Job, Stage};
@@ -172,11 +172,15 @@ impl<D: Disk> Reactor<D> {
             self.engine.connected(id, outcome);
         }
         let Some((id, source)) = self.sources.find(token) else { return };
-        let broken = event.is_error();
-        source.ready.readable |= event.is_readable() || event.is_read_closed() || broken;
-        source.ready.writable |= event.is_writable() || event.is_write_closed() || broken;
-        source.ready.ending |= event.is_read_closed() || broken;
-        if event.is_read_closed() || event.is_write_closed() {
+        let edge = Edge {
+            readable: event.is_readable(),
+            writable: event.is_writable(),
+            read_closed: event.is_read_closed(),
+            write_closed: event.is_write_closed(),
+            error: event.is_error(),
+        };
+        source.ready.tell(edge);
+        if edge.is_hang_up() {
             self.engine.hung_up(id);
         }
         self.engine.state.turns.want(id);
@@ -310,7 +314,7 @@ impl<D: Disk> Reactor<D> {
 /// A job comes home. Where a worker sent into a socket and did not fill it, it can still be written.
 fn home(engine: &mut Engine, sources: &mut Sources, job: Job) {
     if let (Stage::Done(Done::Transfer(Ok(moved))), Some(source)) = (&job.stage, sources.get_mut(job.owner)) {
-        source.ready = Ready { writable: source.ready.writable || !moved.blocked, ..source.ready };
+        source.ready.sent_by_worker(moved.blocked);
     }
     engine.completed(job);
 }

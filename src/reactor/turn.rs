@@ -30,6 +30,43 @@ pub struct Ready {
     pub ending: bool,
 }
 
+/// What one event tells of a socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Edge {
+    /// There is something to read.
+    pub readable: bool,
+    /// There is room to write.
+    pub writable: bool,
+    /// The peer has ended its side, or more.
+    pub read_closed: bool,
+    /// Nothing can be written any more.
+    pub write_closed: bool,
+    /// The socket failed.
+    pub error: bool,
+}
+
+impl Edge {
+    /// Whether the peer's end is among it.
+    pub fn is_hang_up(&self) -> bool {
+        self.read_closed || self.write_closed
+    }
+}
+
+impl Ready {
+    /// An event came. What it does not tell still holds.
+    pub fn tell(&mut self, edge: Edge) {
+        self.readable |= edge.readable || edge.read_closed || edge.error;
+        self.writable |= edge.writable || edge.write_closed || edge.error;
+        self.ending |= edge.read_closed || edge.error;
+    }
+
+    /// A worker that sent into the socket is done. Where it was `blocked`, only an edge tells that there is room again;
+    /// that may have come while it was on its way home.
+    pub fn sent_by_worker(&mut self, blocked: bool) {
+        self.writable |= !blocked;
+    }
+}
+
 /// Bytes that are left of a turn.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {

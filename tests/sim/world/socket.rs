@@ -2,20 +2,10 @@
 //! read or write would have blocked. Buffers are small, resets come at any moment, and bytes that were unread when the
 //! other side closed are lost.
 
-use jstorrent_io_daemon::reactor::turn::Socket;
+use jstorrent_io_daemon::reactor::turn::{Edge, Socket};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
-
-/// What one event tells, as `mio::event::Event` has it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Edge {
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
-    pub(crate) read_closed: bool,
-    pub(crate) write_closed: bool,
-    pub(crate) error: bool,
-}
 
 /// What a client finds when it reads.
 #[derive(Debug, PartialEq, Eq)]

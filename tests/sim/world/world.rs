@@ -10,14 +10,14 @@ use super::judge::{self, Court};
 use super::link::{Issued, Link};
 use super::request::{PORT, TOKEN, What, data};
 use super::shadow::{Shadow, ShadowFile};
-use super::socket::{Edge, SimSocket};
+use super::socket::SimSocket;
 use super::swarm::Swarm;
 use super::trace::Trace;
 use super::workers::{Stir, Workers};
 use jstorrent_io_daemon::engine::Engine;
 use jstorrent_io_daemon::ids::ConnId;
 use jstorrent_io_daemon::job::{Ask, Done, Job, Stage};
-use jstorrent_io_daemon::reactor::turn::{self, Budget, Ready};
+use jstorrent_io_daemon::reactor::turn::{self, Budget, Edge, Ready};
 use jstorrent_io_daemon::state::Settings;
 use jstorrent_io_daemon::state::effects::Effect;
 use jstorrent_io_daemon::state::random::Random;
@@ -413,10 +413,8 @@ impl World {
     /// As the reactor takes an event in.
     fn edge(&mut self, id: ConnId, edge: Edge) {
         let Some(source) = self.sources.get_mut(&id.slot) else { return };
-        source.ready.readable |= edge.readable || edge.read_closed || edge.error;
-        source.ready.writable |= edge.writable || edge.write_closed || edge.error;
-        source.ready.ending |= edge.read_closed || edge.error;
-        if edge.read_closed || edge.write_closed {
+        source.ready.tell(edge);
+        if edge.is_hang_up() {
             self.engine.hung_up(id);
         }
         self.engine.state.turns.want(id);
@@ -433,7 +431,7 @@ impl World {
     fn home(&mut self, job: Job) {
         let source = self.sources.get_mut(&job.owner.slot).filter(|source| source.id == job.owner);
         if let (Stage::Done(Done::Transfer(Ok(moved))), Some(source)) = (&job.stage, source) {
-            source.ready.writable |= !moved.blocked;
+            source.ready.sent_by_worker(moved.blocked);
         }
         self.engine.completed(job);
     }
