@@ -15,6 +15,8 @@ pub(crate) struct Handle {
     pub(crate) file: usize,
     pub(crate) writable: bool,
     pub(crate) state: HandleState,
+    /// Others have it too, and may close it.
+    pub(crate) shared: bool,
 }
 
 /// What a client believes of a handle.

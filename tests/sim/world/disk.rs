@@ -126,7 +126,7 @@ impl SimDisk {
         Ok(bytes[offset as usize..end as usize].to_vec())
     }
 
-    #[allow(dead_code, reason = "for refreshes")]
+    /// What rpc-info.json holds from now on.
     pub(crate) fn set_config(&self, config: Result<Vec<u8>, String>) {
         self.model().config = config;
     }

@@ -2,6 +2,7 @@
 //! what it claims is so on the disk. What it grants goes into the shadow.
 
 use super::client::{Client, Handle, HandleState};
+use super::dialect::{self, PathWork};
 use super::disk::SimDisk;
 use super::link::{Issued, Link};
 use super::request::What;
@@ -61,7 +62,7 @@ fn answered(court: &mut Court<'_>, link: &mut Link, response: &Response) {
     let refused_early = matches!(response.status, 414 | 431);
     assert!(consumed >= issued.head_end || refused_early, "an answer before the request: {response:?}");
     assert!(
-        consumed >= issued.end || response.status >= 400 || !issued.what.changes(),
+        consumed >= issued.end || response.status >= 400 || !issued.what.is_change(),
         "done before it was asked whole"
     );
     assert!(!issued.closes || link.closing, "the client asked for the end: {response:?}");
@@ -69,7 +70,7 @@ fn answered(court: &mut Court<'_>, link: &mut Link, response: &Response) {
     link.known |= issued.token;
     let fault = court.disk.fault_count() > issued.faults;
     assert!(
-        response.status < 500 || matches!(response.status, 501 | 503) || fault,
+        response.status < 500 || matches!(response.status, 501 | 503) || fault || court.roots_changed,
         "an error without a fault: {response:?}"
     );
     verdict(court, &issued, response);
@@ -87,6 +88,9 @@ fn verdict(court: &mut Court<'_>, issued: &Issued, response: &Response) {
             "{statuses:?} was due: {response:?}"
         ),
         What::Hash { sha256, json, data } => hashed(*sha256, *json, data, response),
+        What::Path { file, work } => path_work(court, *file, work, response),
+        What::Json => drop(json_of(response)),
+        What::Refresh => assert!(response.status == 200 || court.roots_changed, "{response:?}"),
         What::Open { file, write, create, size } => opened(court, *file, *write, *create, *size, response),
         on_handle => on_file(court, on_handle, response),
     }
@@ -114,7 +118,16 @@ fn hashed(sha256: bool, json: bool, data: &[u8], response: &Response) {
     }
 }
 
-fn json_of(response: &Response) -> Value {
+fn path_work(court: &mut Court<'_>, file: usize, work: &PathWork, response: &Response) {
+    dialect::judge(court, file, work, response);
+    if let (PathWork::Delete, 200 | 500) = (work, response.status) {
+        for handle in court.client.handles.iter_mut().filter(|handle| handle.file == file) {
+            handle.state = HandleState::Gone;
+        }
+    }
+}
+
+pub(crate) fn json_of(response: &Response) -> Value {
     serde_json::from_slice(&response.body).unwrap_or_else(|_| panic!("JSON was due: {response:?}"))
 }
 
@@ -151,7 +164,13 @@ fn opened(
                 id > 0 && !court.client.handles.iter().any(|handle| taken(&handle)),
                 "file id {id} is taken"
             );
-            court.client.handles.push(Handle { id, file, writable: write, state: HandleState::Open });
+            court.client.handles.push(Handle {
+                id,
+                file,
+                writable: write,
+                state: HandleState::Open,
+                shared: false,
+            });
         }
         404 if response.code() == "not_found" => {
             assert!(view.retired || view.exists != Some(true) && !create, "{} was there", view.path);
@@ -176,9 +195,17 @@ fn on_file(court: &mut Court<'_>, what: &What, response: &Response) {
     let view = &mut court.shadow.files[known.file];
     match (response.status, response.code().as_str()) {
         (404, "no_such_file") => {
-            assert!(court.sessions_may_end || known.state != HandleState::Open, "{what:?} lost its file");
+            let may_be = court.sessions_may_end || known.shared || known.state != HandleState::Open;
+            assert!(may_be, "{what:?} lost its file");
             court.client.handles[handle].state = HandleState::Gone;
             return;
+        }
+        (404, "not_found") => {
+            return assert!(known.state == HandleState::Gone, "{what:?} of {} found nothing", view.path);
+        }
+        (409, "hash_mismatch") => {
+            let is_wrong = matches!(what, What::Write { is_right: false, .. });
+            return assert!(is_wrong, "{what:?}: {response:?}");
         }
         (403, "root_unknown") => {
             assert!(court.roots_changed, "{response:?}");
@@ -186,7 +213,7 @@ fn on_file(court: &mut Court<'_>, what: &What, response: &Response) {
             return;
         }
         (403, "read_only") => {
-            let changes = what.changes();
+            let changes = what.is_change();
             return assert!(changes && !known.writable, "{what:?}: {response:?}");
         }
         (500 | 507, _) => match what {
@@ -197,7 +224,7 @@ fn on_file(court: &mut Court<'_>, what: &What, response: &Response) {
         },
         _ => {}
     }
-    if known.writable || !what.changes() {
+    if known.writable || !what.is_change() {
         done(court, what, known.file, response);
     } else {
         panic!("a handle for reading changed its file: {response:?}");
@@ -215,7 +242,8 @@ fn done(court: &mut Court<'_>, what: &What, file: usize, response: &Response) {
     assert_eq!(response.status, 200, "{what:?}: {response:?}");
     let answer = json_of(response);
     match what {
-        What::Write { offset, data, .. } => {
+        What::Write { offset, data, is_right, .. } => {
+            assert!(is_right, "written though it was found wrong");
             assert_eq!(answer["written"], data.len());
             view.wrote(*offset, data);
             let content = court.disk.content(&view.root, &view.path).expect("a file that was written");

@@ -80,6 +80,8 @@ pub(crate) struct Link {
     connected_at: u64,
     acted_at: u64,
     within_head_since: Option<u64>,
+    /// Since when the daemon has a part of a head.
+    part_since: Option<u64>,
     backlog_since: Option<u64>,
 }
 
@@ -115,6 +117,7 @@ impl Link {
             connected_at: now,
             acted_at: now,
             within_head_since: None,
+            part_since: None,
             backlog_since: None,
         }
     }
@@ -276,6 +279,15 @@ impl Link {
         if slow {
             self.excuse.get_or_insert("slow");
         }
+    }
+
+    /// Whoever sends the rest of a head too late must be cut.
+    pub(crate) fn watch_head(&mut self, now: u64) {
+        let consumed = self.socket.consumed();
+        let is_part = |first: &Issued| first.start < consumed && consumed < first.head_end && !self.closing;
+        self.part_since = self.docket.front().is_some_and(is_part).then(|| self.part_since.unwrap_or(now));
+        let late = self.part_since.is_some_and(|since| now - since > 11 * SECOND);
+        assert!(!late, "{:?} has held a part of a head for too long", self.id);
     }
 
     pub(crate) fn stalled_until(&self, now: u64) -> Option<u64> {

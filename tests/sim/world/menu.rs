@@ -2,6 +2,7 @@
 //! refused.
 
 use super::client::{Client, HandleState};
+use super::dialect;
 use super::dice::Dice;
 use super::request::{Body, Draft, PORT, Request, What, data};
 use super::shadow::{Shadow, ShadowFile};
@@ -21,10 +22,19 @@ pub(crate) fn draw(dice: &mut Dice, swarm: &Swarm, client: &mut Client, shadow: 
             handle.state == HandleState::Open && !shadow.files[handle.file].retired
         })
         .collect();
-    match dice.below(10) {
+    match dice.below(13) {
         0 => small(dice),
         1 => hash(dice, swarm),
         2 => open(dice, swarm, client, shadow),
+        3 => about(dice),
+        4 | 5 => {
+            let file = dice.pick(&client.files);
+            if shadow.files[file].retired {
+                small(dice)
+            } else {
+                dialect::draw(dice, swarm, client, file, shadow)
+            }
+        }
         _ if usable.is_empty() => open(dice, swarm, client, shadow),
         _ => {
             let handle = dice.pick(&usable);
@@ -47,7 +57,21 @@ fn small(dice: &mut Dice) -> Request {
     draft.build(dice, What::Text(text), body)
 }
 
-fn body_of(dice: &mut Dice, swarm: &Swarm, data: Vec<u8>) -> Body {
+/// Questions about the daemon as a whole.
+fn about(dice: &mut Dice) -> Request {
+    match dice.below(4) {
+        0 => {
+            let body = Body::Length(b"{}".to_vec());
+            Draft::new("POST /api/read-rpc-info-from-disk").build(dice, What::Refresh, body)
+        }
+        choice => {
+            let line = ["GET /roots", "GET /network/interfaces", "GET /stats"][choice as usize - 1];
+            Draft::new(line).build(dice, What::Json, Body::None)
+        }
+    }
+}
+
+pub(crate) fn body_of(dice: &mut Dice, swarm: &Swarm, data: Vec<u8>) -> Body {
     if dice.chance(swarm.chunked) { Body::Chunked(data) } else { Body::Length(data) }
 }
 
@@ -117,18 +141,12 @@ fn on_file(dice: &mut Dice, swarm: &Swarm, client: &mut Client, handle: usize, s
             request
         }
         5..=12 if writable || dice.chance(100) => {
-            let (offset, length) = match view.stripe {
-                Some((from, to)) => {
-                    let offset = from + dice.size(to - from);
-                    (offset, dice.size((to - offset).min(swarm.body_max)))
-                }
-                None => (dice.size((size + 100).min(FILE_BYTES_MAX / 2)), dice.size(swarm.body_max)),
-            };
-            let data = data(dice, length);
-            let mut draft = draft("PATCH", format!("/write?offset={offset}"));
+            let (offset, data) = dialect::piece(dice, swarm, view);
+            let draft = draft("PATCH", format!("/write?offset={offset}"));
+            let (mut draft, is_right) = dialect::checked(dice, draft, &data);
             draft.waits = dice.chance(swarm.expect);
             let body = body_of(dice, swarm, data.clone());
-            draft.build(dice, What::Write { handle, offset, data }, body)
+            draft.build(dice, What::Write { handle, offset, data, is_right }, body)
         }
         _ => {
             let offset = dice.size(size + 20);

@@ -3,6 +3,7 @@
 
 mod agenda;
 mod client;
+mod dialect;
 mod dice;
 mod disk;
 mod invariants;

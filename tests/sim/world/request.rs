@@ -1,5 +1,7 @@
 //! Requests as bytes, with what must come of them.
 
+use super::client::Handle;
+use super::dialect::PathWork;
 use super::dice::Dice;
 
 /// The daemon's token in every run.
@@ -30,10 +32,12 @@ pub(crate) enum What {
         offset: u64,
         length: Option<u64>,
     },
+    /// `is_right`: the body has the digest that it is said to have, where one is said.
     Write {
         handle: usize,
         offset: u64,
         data: Vec<u8>,
+        is_right: bool,
     },
     Flush {
         handle: usize,
@@ -54,6 +58,15 @@ pub(crate) enum What {
         json: bool,
         data: Vec<u8>,
     },
+    /// A file by its root and path.
+    Path {
+        file: usize,
+        work: PathWork,
+    },
+    /// 200 with JSON.
+    Json,
+    /// The configuration is read again.
+    Refresh,
 }
 
 impl What {
@@ -71,12 +84,25 @@ impl What {
         }
     }
 
+    /// The view of the file that it may change, where it may.
+    pub(crate) fn changes(&self, handles: &[Handle]) -> Option<usize> {
+        match self {
+            What::Open { file, .. } => Some(*file),
+            What::Path { file, work } if work.changes() => Some(*file),
+            What::Write { handle, .. } | What::Preallocate { handle, .. } | What::Truncate { handle, .. } => {
+                Some(handles[*handle].file)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it may change a file.
-    pub(crate) fn changes(&self) -> bool {
-        matches!(
-            self,
-            What::Write { .. } | What::Preallocate { .. } | What::Truncate { .. } | What::Open { .. }
-        )
+    pub(crate) fn is_change(&self) -> bool {
+        match self {
+            What::Path { work, .. } => work.changes(),
+            What::Open { .. } | What::Write { .. } | What::Preallocate { .. } | What::Truncate { .. } => true,
+            _ => false,
+        }
     }
 }
 

@@ -60,6 +60,13 @@ impl ShadowFile {
         }
     }
 
+    /// It is not there any more.
+    pub(crate) fn deleted(&mut self) {
+        let retired = self.retired;
+        *self = ShadowFile::absent(&self.root, std::mem::take(&mut self.path));
+        self.retired = retired;
+    }
+
     /// A write was acknowledged.
     pub(crate) fn wrote(&mut self, offset: u64, data: &[u8]) {
         if data.is_empty() {
@@ -132,6 +139,14 @@ impl ShadowFile {
                 self.bytes[at]
             );
         }
+    }
+
+    /// The bytes of a span, where all of them are known.
+    pub(crate) fn certain(&self, offset: u64, length: u64) -> Option<&[u8]> {
+        let span = offset as usize..(offset + length) as usize;
+        let known = self.known.get(span.clone())?;
+        let fine = !self.retired && self.size.is_some() && !known.contains(&false);
+        self.bytes.get(span).filter(|_| fine)
     }
 
     /// The whole file is what was acknowledged.

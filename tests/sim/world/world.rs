@@ -2,13 +2,13 @@
 //! accepting, turns. Then the life of a run: a time of trouble, a time to recover, and the end of everything.
 
 use super::agenda::Agenda;
-use super::client::{Client, Wish};
+use super::client::{Client, Handle, HandleState, Wish};
 use super::dice::Dice;
 use super::disk::SimDisk;
 use super::invariants;
 use super::judge::{self, Court};
 use super::link::{Issued, Link};
-use super::request::{PORT, TOKEN, What, data};
+use super::request::{PORT, TOKEN, data};
 use super::shadow::{Shadow, ShadowFile};
 use super::socket::SimSocket;
 use super::swarm::Swarm;
@@ -21,6 +21,7 @@ use jstorrent_io_daemon::reactor::turn::{self, Budget, Edge, Ready};
 use jstorrent_io_daemon::state::Settings;
 use jstorrent_io_daemon::state::effects::Effect;
 use jstorrent_io_daemon::state::random::Random;
+use jstorrent_io_daemon::state::workload::Workload;
 use jstorrent_io_daemon::time::Time;
 use jstorrent_io_proto::route::PortKind;
 use jstorrent_io_proto::rpc_info::{Profile, RootInfo};
@@ -96,8 +97,8 @@ impl World {
         let swarm = Swarm::draw(&mut dice);
         let settings = Settings {
             token: Token::from_text(TOKEN).expect("a token"),
-            install_id: None,
-            rpc_info_path: None,
+            install_id: Some("sim".to_owned()),
+            rpc_info_path: Some("/sim/rpc-info.json".into()),
             extra_origins: Vec::new(),
             idle_timeout_ms: swarm.idle_timeout_ms,
             session_ms: swarm.session_ms,
@@ -130,7 +131,8 @@ impl World {
             swarm,
         };
         world.trace.note(0, || format!("{:?}", world.swarm));
-        world.engine.set_profile(profile(&["r0", "r1"]));
+        world.engine.configure(Ok(rpc_info(&["r0", "r1"])));
+        world.workers.disk.set_config(Ok(rpc_info(&["r0", "r1"])));
         world.people();
         world
     }
@@ -342,7 +344,12 @@ impl World {
             let roots = dice.pick(&[&["r0", "r1"][..], &["r0"], &["r1"], &[]]);
             self.trace.note(self.now, || format!("roots are {roots:?}"));
             self.roots_changed = true;
-            self.engine.set_profile(profile(roots));
+            match dice.below(4) {
+                0 => self.engine.set_profile(profile(roots)),
+                1 => self.workers.disk.set_config(Ok(b"{".to_vec())),
+                2 => self.workers.disk.set_config(Err("it is not there".to_owned())),
+                _ => self.workers.disk.set_config(Ok(rpc_info(roots))),
+            }
         }
         if dice.chance(self.swarm.exit) && dice.chance(100) {
             self.trace.note(self.now, || "the end begins".to_owned());
@@ -352,8 +359,30 @@ impl World {
         self.agenda.put(self.now + next, Event::Trouble);
     }
 
+    /// A client learns of a file that another of its session has open. Both have it then, and either may close it.
+    fn lend(&mut self, index: usize) {
+        let other = self.dice.below(self.clients.len() as u64) as usize;
+        let (to, from) = (&self.clients[index], &self.clients[other]);
+        // Views of the file that all read.
+        let (mine, theirs) = (to.files[0], from.files[0]);
+        let same =
+            to.session == from.session && self.shadow.files[mine].root == self.shadow.files[theirs].root;
+        let usable = |handle: &&Handle| handle.file == theirs && handle.state == HandleState::Open;
+        let Some(lent) = from.handles.iter().position(|handle| usable(&handle)) else { return };
+        if same && other != index {
+            self.clients[other].handles[lent].shared = true;
+            let handle = Handle { file: mine, shared: true, ..self.clients[other].handles[lent].clone() };
+            if !self.clients[index].handles.iter().any(|known| known.id == handle.id) {
+                self.clients[index].handles.push(handle);
+            }
+        }
+    }
+
     fn act(&mut self, index: usize) {
         let Some(number) = self.clients[index].link else { return self.connect(index) };
+        if self.dice.chance(30) {
+            self.lend(index);
+        }
         let client = &mut self.clients[index];
         let link = self.links.get_mut(&number).expect("a link of a client is there");
         let faults = self.workers.disk.fault_count();
@@ -448,6 +477,7 @@ impl World {
                     }
                 }
                 Effect::SendBuffer { .. } => {}
+                Effect::MeasureWorkers => self.engine.workers_measured(Workload::default()),
                 Effect::StopListening => self.stop_listening(),
                 other => unreachable!("nobody asked for {other:?}"),
             }
@@ -526,11 +556,7 @@ impl World {
     fn retire(&mut self, number: usize) {
         let link = &self.links[&number];
         let client = &self.clients[link.client];
-        for one in link.docket.iter().filter(|one| one.what.changes()) {
-            let file = match &one.what {
-                What::Open { file, .. } => *file,
-                other => client.handles[other.handle().expect("it changes a file")].file,
-            };
+        for file in link.docket.iter().filter_map(|one| one.what.changes(&client.handles)) {
             self.shadow.files[file].retired = true;
         }
     }
@@ -586,6 +612,11 @@ impl World {
         let numbers: Vec<usize> = self.links.keys().copied().collect();
         for number in numbers {
             self.hear_one(number);
+            if let Some(link) = self.links.get_mut(&number)
+                && link.id.is_some_and(|id| self.engine.is_live(id))
+            {
+                link.watch_head(self.now);
+            }
         }
     }
 
@@ -628,4 +659,13 @@ fn profile(keys: &[&str]) -> Profile {
         last_checked: 0,
     };
     Profile { extension_id: Some("abcdefgh".to_owned()), roots: keys.iter().map(root).collect() }
+}
+
+/// rpc-info.json with these roots.
+fn rpc_info(keys: &[&str]) -> Vec<u8> {
+    let roots: Vec<_> =
+        keys.iter().map(|key| serde_json::json!({"key": key, "path": format!("/sim/{key}")})).collect();
+    let profile =
+        serde_json::json!({"install_id": "sim", "extension_id": "abcdefgh", "download_roots": roots});
+    serde_json::json!({"version": 1, "profiles": [profile]}).to_string().into_bytes()
 }
