@@ -284,7 +284,8 @@ impl Link {
     /// Whoever sends the rest of a head too late must be cut.
     pub(crate) fn watch_head(&mut self, now: u64) {
         let consumed = self.socket.consumed();
-        let is_part = |first: &Issued| first.start < consumed && consumed < first.head_end && !self.closing;
+        let answered = self.closing || self.judge.within();
+        let is_part = |first: &Issued| first.start < consumed && consumed < first.head_end && !answered;
         self.part_since = self.docket.front().is_some_and(is_part).then(|| self.part_since.unwrap_or(now));
         let late = self.part_since.is_some_and(|since| now - since > 11 * SECOND);
         assert!(!late, "{:?} has held a part of a head for too long", self.id);
