@@ -150,7 +150,7 @@ pub(crate) fn checked(dice: &mut Dice, draft: Draft, data: &[u8]) -> (Draft, boo
 pub(crate) fn judge(court: &mut Court<'_>, file: usize, work: &PathWork, response: &Response) {
     let view = &mut court.shadow.files[file];
     match (response.status, response.code().as_str()) {
-        (200, _) => return granted(view, court.disk, work, response),
+        (200, _) => granted(view, court.disk, work, response),
         (403, "root_unknown") => assert!(court.roots_changed, "{response:?}"),
         (403 | 500 | 507, _) => failed(view, work),
         (404, "not_found") => assert!(
