@@ -4,6 +4,7 @@
 mod chunked;
 mod config;
 mod cuts;
+mod engine;
 mod http;
 mod ops;
 mod oracle;
@@ -13,6 +14,7 @@ mod ws;
 
 pub use chunked::chunked_body;
 pub use config::rpc_info;
+pub use engine::{engine_events, engine_http, json_bodies};
 pub use http::request_stream;
 pub use ops::{batch, ops_binary, ops_json};
 pub use paths::path;
@@ -36,4 +38,7 @@ pub const TARGETS: &[Target] = &[
     ("ops_binary", ops_binary),
     ("ops_json", ops_json),
     ("batch", batch),
+    ("engine_events", engine_events),
+    ("engine_http", engine_http),
+    ("json_bodies", json_bodies),
 ];
