@@ -21,9 +21,9 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts one on a new folder `root`, and waits until it is ready.
-    pub(crate) fn start(root: &Path) -> Result<Daemon> {
-        let mut child = command(root).spawn()?;
+    /// Starts one on the folder `root`, which is made, and waits until it is ready.
+    pub(crate) fn start(binary: &Path, root: &Path) -> Result<Daemon> {
+        let mut child = command(binary, root).spawn()?;
         let line = first_line(&mut child)?;
         let text = |name: &str| -> Result<&str> {
             let value = line.split_once(&format!("\"{name}\":")).ok_or("no ready line")?.1;
@@ -78,8 +78,8 @@ impl Drop for Daemon {
 }
 
 /// A command that runs the daemon with its files in `root` and its log beside them.
-pub(crate) fn command(root: &Path) -> Command {
-    let mut command = Command::new(BINARY);
+pub(crate) fn command(binary: &Path, root: &Path) -> Command {
+    let mut command = Command::new(binary);
     command.arg("--dev").arg(root).arg("--log-file").arg(root.with_extension("log"));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     command

@@ -1,6 +1,6 @@
 //! The table of what the daemon costs: `cargo bench --bench table` runs all of it and prints markdown;
 //! `-- writes` only the rows whose section or name has that word, `-- --quick` fewer bytes and three rounds,
-//! `-- --dir DIR` with the files in DIR.
+//! `-- --dir DIR` with the files in DIR, `-- --against BINARY` another build of the daemon in the peer's place.
 //!
 //! Each row alternates, within each round, between the daemon, the bare system-call loop that does the same (a process
 //! of this program, so that its CPU time is measured alike) and the program that a user would otherwise pick. What is

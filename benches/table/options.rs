@@ -14,11 +14,14 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     /// Where files are made.
     pub(crate) dir: PathBuf,
+    /// Another build of the daemon, measured in the peer's place.
+    pub(crate) against: Option<PathBuf>,
 }
 
 impl Options {
     pub(crate) fn parse(args: &[String]) -> Result<Options> {
-        let mut options = Options { words: vec![], quick: false, rounds: 0, dir: std::env::temp_dir() };
+        let dir = std::env::temp_dir();
+        let mut options = Options { words: vec![], quick: false, rounds: 0, dir, against: None };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             match arg.as_str() {
@@ -26,6 +29,7 @@ impl Options {
                 "--bench" => {}
                 "--quick" => options.quick = true,
                 "--rounds" => options.rounds = args.next().ok_or("--rounds needs a number")?.parse()?,
+                "--against" => options.against = Some(args.next().ok_or("--against needs a binary")?.into()),
                 "--dir" => options.dir = args.next().ok_or("--dir needs a folder")?.into(),
                 word if word.starts_with('-') => return Err(format!("unknown option {word}").into()),
                 word => options.words.push(word.to_lowercase()),

@@ -8,9 +8,10 @@ mod reads;
 mod writes;
 
 use crate::Result;
-use crate::daemon::Daemon;
+use crate::daemon::{BINARY, Daemon};
 use crate::machine;
 use crate::measure::{Contender, alternate};
+use crate::nginx::Nginx;
 use crate::options::Options;
 use crate::table::{Kind, Row};
 use std::cell::OnceCell;
@@ -58,8 +59,13 @@ impl Ground<'_> {
         self.dir.path().join(name)
     }
 
-    pub(crate) fn daemon(&self) -> Result<Daemon> {
-        Daemon::start(&self.root())
+    pub(crate) fn daemon(&self, binary: &Path) -> Result<Daemon> {
+        Daemon::start(binary, &self.root())
+    }
+
+    /// nginx on the same folder; `None` where it is not installed.
+    pub(crate) fn nginx(&self) -> Result<Option<Nginx>> {
+        Nginx::start(&self.root(), &self.path("nginx"))
     }
 
     /// Bytes that look random, the same in every run.
@@ -82,23 +88,33 @@ impl Ground<'_> {
         Ok((path, bytes))
     }
 
-    /// Measures a row; returns its line.
+    /// Measures a row; returns its line. `ours` makes the contender that a binary is; the peer gives way to another
+    /// build of the daemon where that is asked for.
     pub(crate) fn row<'c>(
         &self,
         kind: Kind,
         name: &str,
-        ours: Contender<'c>,
-        bare: Option<Contender<'c>>,
-        peer: Option<Contender<'c>>,
+        ours: impl Fn(&'static str, &Path) -> Result<Contender<'c>>,
+        bare: impl FnOnce() -> Result<Contender<'c>>,
+        peer: impl FnOnce() -> Result<Option<Contender<'c>>>,
     ) -> Result<String> {
-        let has_bare = bare.is_some();
-        let contenders = [Some(ours), bare, peer].into_iter().flatten().collect();
+        let peer = match &self.options.against {
+            Some(binary) => Some(ours("other", binary)?),
+            None => peer()?,
+        };
+        let contenders = [Some(ours("ours", BINARY.as_ref())?), Some(bare()?), peer];
+        let contenders = contenders.into_iter().flatten().collect();
         let mut outcomes = alternate(contenders, self.options.rounds)?.into_iter();
-        let ours = outcomes.next().ok_or("nothing was measured")?;
-        let bare = if has_bare { outcomes.next() } else { None };
-        let row = Row { name: name.to_owned(), ours, bare, peer: outcomes.next() };
-        Ok(kind.line(&row))
+        let (Some(ours), bare, peer) = (outcomes.next(), outcomes.next(), outcomes.next()) else {
+            return Err("nothing was measured".into());
+        };
+        Ok(kind.line(&Row { name: name.to_owned(), ours, bare, peer }))
     }
+}
+
+/// Where there is nobody whom a user would pick otherwise.
+fn no_peer<'c>() -> Result<Option<Contender<'c>>> {
+    Ok(None)
 }
 
 /// A table under a title, which is printed with its first row.

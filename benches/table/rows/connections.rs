@@ -5,9 +5,9 @@ use crate::Result;
 use crate::bare::{Bare, pad_head};
 use crate::client::one_each;
 use crate::measure::Contender;
-use crate::nginx::Nginx;
 use crate::table::Kind;
 use std::fs;
+use std::path::Path;
 
 const SECTION: &str = "Connection set-up";
 const ROW: &str = "connect, small request, close";
@@ -20,29 +20,42 @@ pub(super) fn run(ground: &Ground<'_>) {
 
 fn row(ground: &Ground<'_>) -> Result<String> {
     let count = ground.options.scaled(COUNT);
-    let daemon = ground.daemon()?;
-    let ours = Contender::new("ours", daemon.process(), || {
+    ground.row(
+        Kind::Requests,
+        ROW,
+        |name, binary| daemon(ground, name, binary, count),
+        || bare(count),
+        || nginx(ground, count),
+    )
+}
+
+fn daemon<'a>(ground: &Ground<'_>, name: &str, binary: &Path, count: u64) -> Result<Contender<'a>> {
+    let daemon = ground.daemon(binary)?;
+    Ok(Contender::new(name, daemon.process(), move || {
         one_each(daemon.address, count, &|_, head: &mut Vec<u8>| {
             daemon.head(head, format_args!("GET /health"), "");
             &[][..]
         })
-    });
+    }))
+}
+
+fn bare<'a>(count: u64) -> Result<Contender<'a>> {
     let bare = Bare::start(1, &["small"])?;
-    let bare = Contender::new("bare", bare.process(), || {
+    Ok(Contender::new("bare", bare.process(), move || {
         one_each(bare.address, count, &|_, head: &mut Vec<u8>| {
             pad_head(head);
             &[][..]
         })
-    });
+    }))
+}
+
+fn nginx<'a>(ground: &Ground<'_>, count: u64) -> Result<Option<Contender<'a>>> {
     fs::write(ground.root().join("health"), "ok")?;
-    let nginx = Nginx::start(&ground.root(), &ground.path("nginx"))?;
-    let nginx = nginx.as_ref().map(|nginx| {
-        Contender::new("nginx", nginx.process(), || {
-            one_each(nginx.address, count, &|_, head: &mut Vec<u8>| {
-                head.extend_from_slice(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
-                &[][..]
-            })
+    let Some(nginx) = ground.nginx()? else { return Ok(None) };
+    Ok(Some(Contender::new("nginx", nginx.process(), move || {
+        one_each(nginx.address, count, &|_, head: &mut Vec<u8>| {
+            head.extend_from_slice(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            &[][..]
         })
-    });
-    ground.row(Kind::Requests, ROW, ours, Some(bare), nginx)
+    })))
 }

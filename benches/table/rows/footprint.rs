@@ -31,7 +31,7 @@ fn ready(ground: &Ground<'_>) -> Result<String> {
     let mut latencies = Latencies::default();
     for _ in 0..SPAWNS {
         let begun = Instant::now();
-        let mut child = daemon::command(&ground.root()).spawn()?;
+        let mut child = daemon::command(BINARY.as_ref(), &ground.root()).spawn()?;
         let line = first_line(&mut child);
         latencies.add(begun.elapsed());
         child.kill()?;
@@ -47,7 +47,7 @@ fn ready(ground: &Ground<'_>) -> Result<String> {
 }
 
 fn idle(ground: &Ground<'_>) -> Result<String> {
-    let daemon = ground.daemon()?;
+    let daemon = ground.daemon(BINARY.as_ref())?;
     let nginx = Nginx::start(&ground.root(), &ground.path("nginx"))?;
     sleep(SETTLE);
     let seconds = if ground.options.quick { 3 } else { 10 };
@@ -68,7 +68,7 @@ fn idle(ground: &Ground<'_>) -> Result<String> {
 
 /// Connections that have had one answer, and wait.
 fn connections(ground: &Ground<'_>) -> Result<String> {
-    let daemon = ground.daemon()?;
+    let daemon = ground.daemon(BINARY.as_ref())?;
     let head = |head: &mut Vec<u8>| daemon.head(head, format_args!("GET /health"), "");
     let (ours_open, ours_closed) = cost(daemon.address, daemon.process(), &head)?;
     std::fs::write(ground.root().join("health"), "ok")?;

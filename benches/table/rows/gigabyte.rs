@@ -5,6 +5,7 @@ use super::{Ground, Section, word};
 use crate::Result;
 use crate::bare::{Bare, pad_head};
 use crate::client::Client;
+use crate::daemon::BINARY;
 use crate::measure::Load;
 use crate::table::cell;
 use sha2::{Digest, Sha256};
@@ -78,7 +79,7 @@ fn ours(
     digest: &[u8],
 ) -> Result<(Load, u64, bool)> {
     const NAME: &str = "gigabyte.bin";
-    let daemon = ground.daemon()?;
+    let daemon = ground.daemon(BINARY.as_ref())?;
     let id = daemon.open(NAME)?;
     let more = format!("Content-Length: {size}\r\n");
     let before = daemon.process().cpu()?;

@@ -3,11 +3,12 @@
 use super::{Ground, Section, size_name, word};
 use crate::Result;
 use crate::bare::{Bare, pad_head};
-use crate::client::Client;
-use crate::measure::Contender;
-use crate::nginx::Nginx;
+use crate::client::{Client, Requests};
+use crate::measure::{Contender, Load};
 use crate::table::Kind;
 use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
 
 const SECTION: &str = "File reads";
 const SPEED_SECTION: &str = "Small reads";
@@ -31,6 +32,31 @@ pub(super) fn run(ground: &Ground<'_>) {
     }
 }
 
+/// What a row reads, and how.
+#[derive(Clone, Copy)]
+struct Case {
+    size: usize,
+    connections: usize,
+    spins: bool,
+    count: u64,
+    file_bytes: u64,
+}
+
+impl Case {
+    fn offset(self, n: u64) -> u64 {
+        n * self.size as u64 % self.file_bytes
+    }
+
+    fn client(self, address: SocketAddr) -> Result<Client> {
+        let client = Client::connect(address, self.connections)?;
+        Ok(if self.spins { client.spinning() } else { client })
+    }
+
+    fn run<'r>(self, client: &mut Client, requests: &impl Requests<'r>) -> Result<Load> {
+        client.run(self.count, Some(self.size as u64), requests)
+    }
+}
+
 fn name(size: usize, connections: usize) -> String {
     let plural = if connections == 1 { "" } else { "s" };
     format!("{}, {connections} connection{plural}", size_name(size))
@@ -46,48 +72,52 @@ fn row(
 ) -> Result<String> {
     let (path, file_bytes) = ground.file(FILE_BYTES)?;
     let count = ground.options.scaled(ROUND_BYTES) / size as u64;
-    let wanted = Some(size as u64);
-    let offset = |n: u64| n * size as u64 % file_bytes;
-    let connect = |address| {
-        let client = Client::connect(address, connections)?;
-        Result::Ok(if spins { client.spinning() } else { client })
-    };
+    let case = Case { size, connections, spins, count, file_bytes };
+    ground.row(
+        kind,
+        name,
+        |name, binary| daemon(ground, name, binary, case),
+        || bare(case, &path),
+        || nginx(ground, case),
+    )
+}
 
-    let daemon = ground.daemon()?;
+fn daemon<'a>(ground: &Ground<'_>, name: &str, binary: &Path, case: Case) -> Result<Contender<'a>> {
+    let daemon = ground.daemon(binary)?;
     let id = daemon.open(super::FILE)?;
-    let mut our_client = connect(daemon.address)?;
-    let ours = Contender::new("ours", daemon.process(), || {
-        our_client.run(count, wanted, &|n, head: &mut Vec<u8>| {
-            let offset = offset(n);
+    let mut client = case.client(daemon.address)?;
+    Ok(Contender::new(name, daemon.process(), move || {
+        case.run(&mut client, &|n, head: &mut Vec<u8>| {
+            let (offset, size) = (case.offset(n), case.size);
             daemon.head(head, format_args!("GET /files/{id}/read?offset={offset}&length={size}"), "");
             &[][..]
         })
-    });
+    }))
+}
 
-    let bare = Bare::start(connections, &["read", word(&path)?, &size.to_string()])?;
-    let mut bare_client = connect(bare.address)?;
-    let bare = Contender::new("bare", bare.process(), || {
-        bare_client.run(count, wanted, &|_, head: &mut Vec<u8>| {
+fn bare<'a>(case: Case, path: &Path) -> Result<Contender<'a>> {
+    let bare = Bare::start(case.connections, &["read", word(path)?, &case.size.to_string()])?;
+    let mut client = case.client(bare.address)?;
+    Ok(Contender::new("bare", bare.process(), move || {
+        let _alive = &bare;
+        case.run(&mut client, &|_, head: &mut Vec<u8>| {
             pad_head(head);
             &[][..]
         })
-    });
+    }))
+}
 
-    let nginx = Nginx::start(&ground.root(), &ground.path("nginx"))?;
-    let mut nginx_client = nginx.as_ref().map(|nginx| connect(nginx.address)).transpose()?;
-    let nginx = nginx.as_ref().zip(nginx_client.as_mut()).map(|(nginx, client)| {
-        Contender::new("nginx", nginx.process(), || {
-            client.run(count, wanted, &|n, head: &mut Vec<u8>| {
-                let (first, last) = (offset(n), offset(n) + size as u64 - 1);
-                // A vector takes all.
-                let _ = write!(
-                    head,
-                    "GET /{} HTTP/1.1\r\nHost: localhost\r\nRange: bytes={first}-{last}\r\n\r\n",
-                    super::FILE
-                );
-                &[][..]
-            })
+fn nginx<'a>(ground: &Ground<'_>, case: Case) -> Result<Option<Contender<'a>>> {
+    let Some(nginx) = ground.nginx()? else { return Ok(None) };
+    let mut client = case.client(nginx.address)?;
+    Ok(Some(Contender::new("nginx", nginx.process(), move || {
+        let _alive = &nginx;
+        case.run(&mut client, &|n, head: &mut Vec<u8>| {
+            let (first, last) = (case.offset(n), case.offset(n) + case.size as u64 - 1);
+            let get = format!("GET /{} HTTP/1.1\r\nHost: localhost", super::FILE);
+            // A vector takes all.
+            let _ = write!(head, "{get}\r\nRange: bytes={first}-{last}\r\n\r\n");
+            &[][..]
         })
-    });
-    ground.row(kind, name, ours, Some(bare), nginx)
+    })))
 }

@@ -1,13 +1,15 @@
 //! `PATCH /files/N/write`, over bytes that the file has already: the least that a write can cost.
 
-use super::{Ground, Section, size_name, word};
+use super::{Ground, Section, no_peer, size_name, word};
 use crate::Result;
 use crate::bare::{Bare, pad_head};
 use crate::client::Client;
 use crate::measure::Contender;
 use crate::table::Kind;
+use data_encoding::HEXLOWER;
 use sha1::{Digest, Sha1};
 use std::fmt::Write;
+use std::path::Path;
 
 const SECTION: &str = "File writes";
 const SIZES: [usize; 4] = [16 << 10, 256 << 10, 1 << 20, 16 << 20];
@@ -43,36 +45,50 @@ pub(super) fn run(ground: &Ground<'_>) {
 
 fn row(ground: &Ground<'_>, case: &Case) -> Result<String> {
     let (path, file_bytes) = ground.file(FILE_BYTES)?;
-    let body = &ground.noise()[..case.size];
     let count = ground.options.scaled(ROUND_BYTES) / case.size as u64;
+    ground.row(
+        Kind::Bytes,
+        &case.name(),
+        |name, binary| daemon(ground, name, binary, case, file_bytes, count),
+        || bare(ground, case, &path, count),
+        no_peer,
+    )
+}
 
-    let daemon = ground.daemon()?;
+fn daemon<'a>(
+    ground: &'a Ground<'_>,
+    name: &str,
+    binary: &Path,
+    case: &Case,
+    file_bytes: u64,
+    count: u64,
+) -> Result<Contender<'a>> {
+    let body = &ground.noise()[..case.size];
+    let daemon = ground.daemon(binary)?;
     let id = daemon.open(super::FILE)?;
     let mut more = format!("Content-Length: {}\r\n", case.size);
     if case.checked {
-        write!(more, "X-Expected-SHA1: {}\r\n", hex(&Sha1::digest(body)))?;
+        write!(more, "X-Expected-SHA1: {}\r\n", HEXLOWER.encode(&Sha1::digest(body)))?;
     }
-    let mut our_client = Client::connect(daemon.address, case.connections)?;
-    let ours = Contender::new("ours", daemon.process(), || {
-        our_client.run(count, None, &|n, head: &mut Vec<u8>| {
-            let offset = n * case.size as u64 % file_bytes;
+    let mut client = Client::connect(daemon.address, case.connections)?;
+    Ok(Contender::new(name, daemon.process(), move || {
+        client.run(count, None, &|n, head: &mut Vec<u8>| {
+            let offset = n * body.len() as u64 % file_bytes;
             daemon.head(head, format_args!("PATCH /files/{id}/write?offset={offset}"), &more);
             body
         })
-    });
+    }))
+}
 
-    let bare = Bare::start(case.connections, &["write", word(&path)?, &case.size.to_string()])?;
-    let mut bare_client = Client::connect(bare.address, case.connections)?;
-    let bare = Contender::new("bare", bare.process(), || {
-        bare_client.run(count, None, &|_, head: &mut Vec<u8>| {
+fn bare<'a>(ground: &'a Ground<'_>, case: &Case, path: &Path, count: u64) -> Result<Contender<'a>> {
+    let body = &ground.noise()[..case.size];
+    let bare = Bare::start(case.connections, &["write", word(path)?, &case.size.to_string()])?;
+    let mut client = Client::connect(bare.address, case.connections)?;
+    Ok(Contender::new("bare", bare.process(), move || {
+        let _alive = &bare;
+        client.run(count, None, &|_, head: &mut Vec<u8>| {
             pad_head(head);
             body
         })
-    });
-    ground.row(Kind::Bytes, &case.name(), ours, Some(bare), None)
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    data_encoding::HEXLOWER.encode(bytes)
+    }))
 }
