@@ -93,6 +93,15 @@ impl Outcome {
         median(self.samples.iter().map(|sample| sample.figure(figure)).collect())
     }
 
+    /// The figure of the round that went best: on a machine that others use, nearest to what it would be without them.
+    pub(crate) fn best(&self, figure: Figure) -> Option<f64> {
+        let figures = self.samples.iter().map(|sample| sample.figure(figure));
+        match figure {
+            Figure::CpuPerGb | Figure::CpuUsPerRequest => figures.min_by(f64::total_cmp),
+            Figure::MbPerS | Figure::RequestsPerS => figures.max_by(f64::total_cmp),
+        }
+    }
+
     /// The median over the rounds of this one's figure as a multiple of the other's.
     pub(crate) fn ratio(&self, other: &Outcome, figure: Figure) -> Option<f64> {
         let pairs = self.samples.iter().zip(&other.samples);

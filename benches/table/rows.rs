@@ -13,7 +13,7 @@ use crate::machine;
 use crate::measure::{Contender, alternate};
 use crate::nginx::Nginx;
 use crate::options::Options;
-use crate::table::{Kind, Row};
+use crate::table::{Kind, Row, best_rounds};
 use std::cell::OnceCell;
 use std::fs;
 use std::io::Write;
@@ -108,7 +108,9 @@ impl Ground<'_> {
         let (Some(ours), bare, peer) = (outcomes.next(), outcomes.next(), outcomes.next()) else {
             return Err("nothing was measured".into());
         };
-        Ok(kind.line(&Row { name: name.to_owned(), ours, bare, peer }))
+        let row = Row { name: name.to_owned(), ours, bare, peer };
+        eprintln!("{}", best_rounds(kind, &row));
+        Ok(kind.line(&row))
     }
 }
 

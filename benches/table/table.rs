@@ -70,6 +70,21 @@ impl Kind {
     }
 }
 
+/// The same row by the best round of each contender, for a comment.
+pub(crate) fn best_rounds(kind: Kind, row: &Row) -> String {
+    let figure = kind.cost().0;
+    let best = |outcome: &Outcome| cell(outcome.best(figure), 3);
+    let others = [row.bare.as_ref(), row.peer.as_ref()];
+    let others = others.into_iter().flatten().map(|other| format!(", {} {}", other.name, best(other)));
+    format!(
+        "{}: best rounds, {}: ours {}{}",
+        row.name,
+        kind.cost().1,
+        best(&row.ours),
+        others.collect::<String>()
+    )
+}
+
 /// A number with so many digits behind the point; nothing where there is none.
 pub(crate) fn cell(value: Option<f64>, digits: usize) -> String {
     value.map_or(String::new(), |value| format!("{value:.digits$}"))
