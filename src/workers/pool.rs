@@ -4,9 +4,12 @@
 //!
 //! How many jobs may be out is for those to bound who submit them; here they only wait.
 
+mod sleepers;
+
 use super::completions::{Completions, Slot, Taken};
 use super::gauge::{Gauge, Load};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use sleepers::{Sleepers, Woken};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt::Debug;
@@ -60,6 +63,7 @@ struct Lane<J> {
     gauge: Arc<Gauge>,
     jobs: Sender<Slot<J>>,
     waiting: Receiver<Slot<J>>,
+    sleepers: Arc<Sleepers>,
 }
 
 /// What every thread of the pool has.
@@ -94,7 +98,7 @@ impl<W: Work> Pool<W> {
         // Both ends of the channel are in the lane.
         let _ = lane.jobs.send(Slot::new(job));
         if !start {
-            return;
+            return lane.sleepers.call_one();
         }
         if let Err(error) = lane.start_thread(shared, alive) {
             log::warn!("no thread for {}: {error}", lane.shape.name);
@@ -144,7 +148,7 @@ impl<W: Work> Drop for Pool<W> {
 impl<J: Send + 'static> Lane<J> {
     fn new(shape: LaneShape) -> Lane<J> {
         let (jobs, waiting) = unbounded();
-        Lane { shape, gauge: Arc::default(), jobs, waiting }
+        Lane { shape, gauge: Arc::default(), jobs, waiting, sleepers: Arc::default() }
     }
 
     fn start_thread<W: Work<Job = J>>(
@@ -153,27 +157,37 @@ impl<J: Send + 'static> Lane<J> {
         alive: &Sender<Infallible>,
     ) -> io::Result<()> {
         let (shared, gauge, waiting) = (shared.clone(), self.gauge.clone(), self.waiting.clone());
-        let alive = alive.clone();
+        let (sleepers, alive) = (self.sleepers.clone(), alive.clone());
         let thread = thread::Builder::new().name(self.shape.name.clone()).stack_size(self.shape.stack_bytes);
         thread.spawn(move || {
-            shared.serve(&waiting, &gauge);
+            shared.serve(&waiting, &sleepers, &gauge);
             drop(alive);
         })?;
         Ok(())
     }
 }
 
+impl<J> Drop for Lane<J> {
+    fn drop(&mut self) {
+        self.sleepers.close();
+    }
+}
+
 impl<W: Work> Shared<W> {
     /// One thread's life.
-    fn serve(&self, waiting: &Receiver<Slot<W::Job>>, gauge: &Gauge) {
+    fn serve(&self, waiting: &Receiver<Slot<W::Job>>, sleepers: &Sleepers, gauge: &Gauge) {
         let mut scratch = W::Scratch::default();
         loop {
-            match waiting.recv_timeout(self.idle_max) {
-                Ok(_) if self.ending.load(Ordering::Relaxed) => gauge.job_out(),
-                Ok(slot) => self.finish(slot, gauge, &mut scratch),
-                Err(RecvTimeoutError::Timeout) if gauge.thread_may_end() => return,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+            let next = match waiting.try_recv() {
+                Ok(slot) => Woken::Found(slot),
+                Err(_) => sleepers.sleep(self.idle_max, || waiting.try_recv().ok()),
+            };
+            match next {
+                Woken::Found(_) if self.ending.load(Ordering::Relaxed) => gauge.job_out(),
+                Woken::Found(slot) => self.finish(slot, gauge, &mut scratch),
+                Woken::TimedOut if gauge.thread_may_end() => return,
+                Woken::TimedOut => {}
+                Woken::Closed => return,
             }
         }
     }

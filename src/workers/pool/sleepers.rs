@@ -128,7 +128,7 @@ mod tests {
                 thread::yield_now();
             }
             sleepers.close();
-            takers.map(|taker| taker.join().expect("no panic"));
+            takers.into_iter().for_each(|taker| taker.join().expect("no panic"));
             assert_eq!(sleepers.lock().called, 0);
         }
     }
