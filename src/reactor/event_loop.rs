@@ -152,8 +152,8 @@ impl<D: Disk> Reactor<D> {
 
     fn event(&mut self, event: &Event) {
         match event.token() {
-            WAKER => self.look_at_watches(),
-            PARENT | SIGNALS => self.look_at_watches(),
+            WAKER => self.look_at_watches(true),
+            PARENT | SIGNALS => self.look_at_watches(false),
             MAIN_LISTENER => self.listeners.edge(PortKind::Main),
             STREAM_LISTENER => self.listeners.edge(PortKind::Stream),
             token => self.source_event(token, event),
@@ -186,11 +186,13 @@ impl<D: Disk> Reactor<D> {
         self.engine.state.turns.want(id);
     }
 
-    fn look_at_watches(&mut self) {
+    /// After an event of theirs, or a wake, which mostly means no more than that a job has come home.
+    fn look_at_watches(&mut self, woken: bool) {
         let watches = &mut self.watches;
-        let parent =
-            watches.parent.as_mut().is_some_and(ParentWatch::is_dead).then_some("the parent has died");
-        let signal = watches.signals.as_mut().and_then(Signals::asked_to_end);
+        let parent = watches.parent.as_mut().filter(|parent| !woken || parent.shows_as_wake());
+        let parent = parent.is_some_and(ParentWatch::is_dead).then_some("the parent has died");
+        let signals = watches.signals.as_mut().filter(|_| !woken || Signals::SHOW_AS_WAKE);
+        let signal = signals.and_then(Signals::asked_to_end);
         let stdin = watches.stdin.as_ref().is_some_and(StdinWatch::is_at_end).then_some("stdin has ended");
         if let Some(reason) = parent.or(signal).or(stdin) {
             log::info!("ending: {reason}");
@@ -298,14 +300,18 @@ impl<D: Disk> Reactor<D> {
             return self.accept_peers(id);
         }
         let mut budget = Budget::new(self.engine.state.limits.turn_bytes_max);
+        let mut wanted = false;
         while let Some(source) = self.sources.get_mut(id) {
-            let again = turn::step(&mut self.engine, id, &*source.stream, &mut source.ready, &mut budget);
+            let before = budget;
+            let more = turn::step(&mut self.engine, id, &*source.stream, &mut source.ready, &mut budget);
             self.carry();
-            if !again {
+            // What it wanted on the way is had here and now: in line it would cost a poll that finds nothing.
+            wanted = self.engine.state.turns.withdraw(id);
+            if budget.is_spent() || !(more || wanted && budget != before) {
                 break;
             }
         }
-        if budget.is_spent() && self.engine.is_live(id) {
+        if (wanted || budget.is_spent()) && self.engine.is_live(id) {
             self.engine.state.turns.want(id);
         }
     }

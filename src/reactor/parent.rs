@@ -83,6 +83,11 @@ impl ParentWatch {
         Ok(Start::Watching(ParentWatch(process)))
     }
 
+    /// Whether its death may show as a wake: else there is no need to ask after each of them.
+    pub fn shows_as_wake(&self) -> bool {
+        self.0.shows_as_wake()
+    }
+
     /// Whether the parent has died. Cheap; true for good once it was true.
     pub fn is_dead(&mut self) -> bool {
         self.0.is_dead()

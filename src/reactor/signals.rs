@@ -20,6 +20,9 @@ mod platform;
 pub struct Signals(platform::Signals);
 
 impl Signals {
+    /// Whether a request may show as a wake: else there is no need to ask after each of them.
+    pub const SHOW_AS_WAKE: bool = cfg!(windows);
+
     /// Starts to listen, once a process. A request shows as an event with `token`, or as a wake by `waker`.
     ///
     /// # Errors

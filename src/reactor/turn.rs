@@ -68,7 +68,7 @@ impl Ready {
 }
 
 /// Bytes that are left of a turn.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     left: usize,
 }

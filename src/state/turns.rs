@@ -34,6 +34,16 @@ impl Turns {
         }
     }
 
+    /// Takes a connection out of the line; returns whether it stood there. Cheap for one that came last.
+    pub fn withdraw(&mut self, id: ConnId) -> bool {
+        let standing = self.standing.get_mut(id.slot as usize);
+        if standing.and_then(|standing| standing.take_if(|standing| *standing == id)).is_none() {
+            return false;
+        }
+        let place = self.line.iter().rposition(|other| *other == id);
+        place.and_then(|place| self.line.remove(place)).is_some()
+    }
+
     /// Someone has gone: the place in line is void.
     pub fn forget(&mut self, id: ConnId) {
         if let Some(standing) = self.standing.get_mut(id.slot as usize) {
@@ -49,5 +59,25 @@ impl Turns {
     /// How many wait.
     pub fn len(&self) -> usize {
         self.line.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(slot: u32) -> ConnId {
+        ConnId { slot, serial: 1 }
+    }
+
+    #[test]
+    fn who_withdraws_may_come_again_and_the_others_keep_their_order() {
+        let mut turns = Turns::default();
+        [1, 2, 3, 2].into_iter().for_each(|slot| turns.want(id(slot)));
+        assert!(turns.withdraw(id(2)));
+        assert!(!turns.withdraw(id(2)));
+        assert!(!turns.withdraw(id(9)));
+        turns.want(id(2));
+        assert_eq!([(); 4].map(|()| turns.take()), [Some(id(1)), Some(id(3)), Some(id(2)), None]);
     }
 }

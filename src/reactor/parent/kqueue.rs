@@ -41,6 +41,10 @@ impl Process {
         }
     }
 
+    pub(super) fn shows_as_wake(&self) -> bool {
+        false
+    }
+
     pub(super) fn is_dead(&mut self) -> bool {
         self.dead = self.dead || changed(&self.queue, &[]).is_ok_and(|events| events > 0);
         self.dead

@@ -48,6 +48,10 @@ impl Process {
         Ok(Some(Process { pid, how }))
     }
 
+    pub(super) fn shows_as_wake(&self) -> bool {
+        matches!(self.how, How::Polled(_))
+    }
+
     pub(super) fn is_dead(&mut self) -> bool {
         match &self.how {
             How::Held(fd) => {

@@ -56,6 +56,10 @@ impl Process {
         Ok(Some(Process { handle, dead }))
     }
 
+    pub(super) fn shows_as_wake(&self) -> bool {
+        true
+    }
+
     pub(super) fn is_dead(&mut self) -> bool {
         self.dead.load(Ordering::Acquire) || has_ended(&self.handle, 0)
     }
