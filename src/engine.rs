@@ -73,6 +73,7 @@ impl Engine {
             });
         }
         session::expire(&mut self.state);
+        self.state.trim();
         self.settle();
         self.exit.advance(&mut self.slots, &mut self.state);
     }
@@ -80,7 +81,8 @@ impl Engine {
     /// When [`advance`](Engine::advance) must be called at the latest.
     pub fn next_deadline(&self) -> Time {
         let state = &self.state;
-        state.timers.next().min(state.sessions.timers.next()).min(self.exit.next_deadline(state))
+        let timers = state.timers.next().min(state.sessions.timers.next()).min(state.next_trim());
+        timers.min(self.exit.next_deadline(state))
     }
 
     /// Whether a connection may be accepted; it stays in the kernel's queue otherwise.

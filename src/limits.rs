@@ -13,10 +13,17 @@ pub struct Limits {
     pub sockets_max: usize,
     /// Pooled buffers of 256 KiB for file and hash bodies.
     pub buffers_max: usize,
-    /// Free buffers that are kept mapped between requests.
+    /// Free buffers that each pool keeps mapped while they are needed now and then; they were out before, and so are
+    /// within the bounds of what may be out.
     pub buffers_kept_max: usize,
+    /// The same of buffers on their way to peers, which share their bound with others: these are on top of it.
+    pub peer_buffers_kept_max: usize,
+    /// A free buffer that was not needed for so long goes back to the system, in milliseconds.
+    pub buffers_idle_ms: u64,
     /// Pooled buffers that one request body may have between socket and worker.
     pub body_buffers_max: usize,
+    /// Pooled buffers of a body that is to be written which are worth a job, though more are to come.
+    pub body_batch_buffers: usize,
     /// Bytes that checked writes hold, and messages on their way to peers, together.
     pub bulk_bytes_max: usize,
     /// Bytes towards peers that are taken even while checked writes hold all of `bulk_bytes_max`.
@@ -86,8 +93,11 @@ impl Default for Limits {
             connections_max: 4096,
             sockets_max: 16_384,
             buffers_max: 40,
-            buffers_kept_max: 4,
-            body_buffers_max: 3,
+            buffers_kept_max: 40,
+            peer_buffers_kept_max: 8,
+            buffers_idle_ms: 1_000,
+            body_buffers_max: 4,
+            body_batch_buffers: 2,
             bulk_bytes_max: 64 << 20,
             bulk_floor_bytes: 2 << 20,
             channel_out_bytes_max: 6 << 20,
@@ -139,6 +149,7 @@ impl Limits {
             + self.bulk_bytes_max
             + self.bulk_floor_bytes
             + self.channel_out_bytes_max
+            + self.peer_buffers_kept_max * BUFFER_BYTES
             + self.scratch_bytes()
             + self.input_bytes_max
             + self.connections_max * self.small_body_bytes()

@@ -198,6 +198,13 @@ impl Task {
         }
     }
 
+    /// No more of the body can come at present, for lack of bytes or of memory.
+    pub fn hurry(&mut self, cx: &mut Cx<'_>) {
+        if let Task::Write(task) = self {
+            task.hurry(cx);
+        }
+    }
+
     /// The body is complete.
     pub fn body_ended(&mut self) {
         match self {

@@ -23,6 +23,7 @@ pub mod sessions;
 pub mod shelf;
 pub mod sockets;
 pub mod spaces;
+pub mod spare;
 pub mod timers;
 pub mod trust;
 pub mod turns;
@@ -253,12 +254,30 @@ impl State {
         self.buffers.wake(&mut self.notes);
         self.channels.wake(&mut self.notes);
         self.connects.wake(&mut self.notes);
+        let now = self.now;
+        self.spares_mut().into_iter().for_each(|spare| spare.watch(now));
         let may_be_read = !self.peers_are_full() && !self.writes_are_full();
         if !self.unread_channels.is_empty() && (may_be_read || self.gathering.take_change()) {
             for channel in self.unread_channels.drain(..) {
                 self.notes.send(channel, notes::Note::ReadOn);
             }
         }
+    }
+
+    /// Lets free memory go that was not needed for a while.
+    pub fn trim(&mut self) {
+        let now = self.now;
+        self.spares_mut().into_iter().for_each(|spare| spare.trim(now));
+    }
+
+    /// When [`trim`](State::trim) is due.
+    pub fn next_trim(&self) -> Time {
+        let spares = [self.buffers.spare(), self.channels.spare(), self.sockets.spare()];
+        spares.map(|spare| spare.next_look()).into_iter().min().unwrap_or(Time::NEVER)
+    }
+
+    fn spares_mut(&mut self) -> [&mut spare::Spare; 3] {
+        [self.buffers.spare_mut(), self.channels.spare_mut(), self.sockets.spare_mut()]
     }
 
     /// The same for listening sockets, whose peers may be accepted where `may_accept` says so.

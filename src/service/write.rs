@@ -130,9 +130,23 @@ impl Write {
             return cx.state.buffers.give(buffer);
         }
         self.gathered.push(buffer);
-        self.submit(cx);
     }
 
+    /// Whether what has gathered is worth a job though more is to come.
+    fn is_much(&self, state: &State) -> bool {
+        let limits = &state.limits;
+        self.gathered.len() >= limits.body_batch_buffers.min(limits.body_buffers_max)
+    }
+
+    /// More can't come at present, for lack of bytes or of memory: what has gathered need not wait for it.
+    pub(super) fn hurry(&mut self, cx: &mut Cx<'_>) {
+        if self.jobs == 0 {
+            self.submit(cx);
+        }
+    }
+
+    /// One job is out at a time: file systems write to a file one after another, so that threads would only wait for
+    /// each other's writes, and what gathers meanwhile costs one hand-off.
     fn submit(&mut self, cx: &mut Cx<'_>) {
         let Some(lease) = &self.lease else { return };
         if self.gathered.is_empty() {
@@ -162,7 +176,6 @@ impl Write {
         match done {
             Done::Open(Ok(opened)) => {
                 self.lease = Some(Lease::transient(cx.state, opened));
-                self.submit(cx);
             }
             Done::Open(Err(error)) => self.fail(cx.state, WriteFailure { written: 0, error }),
             Done::Write(buffers, result) => {
@@ -189,7 +202,10 @@ impl Write {
         salvage::give_all(state, std::mem::take(&mut self.gathered));
     }
 
-    pub(super) fn advance(&mut self, _cx: &mut Cx<'_>) -> Step {
+    pub(super) fn advance(&mut self, cx: &mut Cx<'_>) -> Step {
+        if self.body_ended || self.is_much(cx.state) {
+            self.hurry(cx);
+        }
         if self.jobs > 0 {
             return Step::Wait;
         }

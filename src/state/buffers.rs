@@ -11,6 +11,7 @@ use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::ids::{ConnId, RootNumber};
 use crate::limits::Limits;
 use crate::state::notes::{Note, Notes};
+use crate::state::spare::Spare;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Who a buffer is accounted to.
@@ -48,8 +49,8 @@ impl Reservation {
 /// The pool.
 #[derive(Debug)]
 pub struct Buffers {
-    free: Vec<Buffer>,
-    kept_max: usize,
+    /// Free ones, reserved or not.
+    spare: Spare,
     max: usize,
     out: usize,
     held: BTreeMap<Account, usize>,
@@ -66,8 +67,7 @@ impl Buffers {
     /// An empty pool under the given bounds.
     pub fn new(limits: &Limits) -> Buffers {
         Buffers {
-            free: Vec::new(),
-            kept_max: limits.buffers_kept_max,
+            spare: Spare::new(limits.buffers_kept_max, limits.buffers_idle_ms),
             max: limits.buffers_max.max(1),
             out: 0,
             held: BTreeMap::new(),
@@ -101,7 +101,7 @@ impl Buffers {
     }
 
     /// Gives a buffer back, whoever it was that took it.
-    pub fn give(&mut self, mut buffer: Buffer) {
+    pub fn give(&mut self, buffer: Buffer) {
         self.changed = true;
         let account = Account(buffer.account);
         if account == Account::PAID {
@@ -115,10 +115,7 @@ impl Buffers {
                 }
             }
         }
-        buffer.clear();
-        if self.free.len() < self.kept_max {
-            self.free.push(buffer);
-        }
+        self.spare.give(buffer);
     }
 
     /// Reserves memory for `bytes`, or puts `who` in line for it. More than the whole budget is never asked: the
@@ -182,6 +179,16 @@ impl Buffers {
         }
     }
 
+    /// The free buffers.
+    pub fn spare(&self) -> &Spare {
+        &self.spare
+    }
+
+    /// The same, to have those go that are not needed.
+    pub fn spare_mut(&mut self) -> &mut Spare {
+        &mut self.spare
+    }
+
     /// Whether anyone waits for memory: then connections read no more than they must.
     pub fn is_tight(&self) -> bool {
         !self.lines.is_empty()
@@ -225,7 +232,7 @@ impl Buffers {
     }
 
     fn fresh(&mut self, account: Account) -> Option<Buffer> {
-        let mut buffer = self.free.pop().or_else(|| Buffer::new().ok())?;
+        let mut buffer = self.spare.take()?;
         buffer.account = account.0;
         Some(buffer)
     }

@@ -2,6 +2,7 @@
 //! added is copied to the end, or was read there by the kernel; what is sent goes off the front. Nothing is ever
 //! shifted. It counts the memory that it holds, not only the bytes that are in it; the limits are its owners'.
 
+use super::spare::Spare;
 use crate::buffer::{BUFFER_BYTES, Buffer};
 use std::collections::VecDeque;
 
@@ -62,33 +63,39 @@ impl Chunk {
 /// Buffers for chains.
 #[derive(Debug)]
 pub struct Pool {
-    free: Vec<Buffer>,
-    kept_max: usize,
+    spare: Spare,
     out: usize,
     max: usize,
 }
 
 impl Pool {
-    /// A pool that lends out at most `max` buffers, and keeps at most `kept_max` of those that came back mapped.
-    pub fn new(max: usize, kept_max: usize) -> Pool {
-        Pool { free: Vec::new(), kept_max, out: 0, max }
+    /// A pool that lends out at most `max` buffers, and keeps free ones in `spare`.
+    pub fn new(max: usize, spare: Spare) -> Pool {
+        Pool { spare, out: 0, max }
+    }
+
+    /// The free buffers.
+    pub fn spare(&self) -> &Spare {
+        &self.spare
+    }
+
+    /// The same, to have those go that are not needed.
+    pub fn spare_mut(&mut self) -> &mut Spare {
+        &mut self.spare
     }
 
     fn take(&mut self) -> Option<Buffer> {
         if self.out >= self.max {
             return None;
         }
-        let buffer = self.free.pop().or_else(|| Buffer::new().ok())?;
+        let buffer = self.spare.take()?;
         self.out += 1;
         Some(buffer)
     }
 
-    fn give(&mut self, mut buffer: Buffer) {
+    fn give(&mut self, buffer: Buffer) {
         self.out -= 1;
-        buffer.clear();
-        if self.free.len() < self.kept_max {
-            self.free.push(buffer);
-        }
+        self.spare.give(buffer);
     }
 
     /// Whether a buffer may be had.
@@ -270,7 +277,7 @@ mod tests {
             (&[40_000, 3, 300_000, 1, 600_000], 65_537),
             (&[31 << 10, 31 << 10, 31 << 10, 5], 1 << 20),
         ] {
-            let (mut chain, mut pool) = (Chain::default(), Pool::new(8, 1));
+            let (mut chain, mut pool) = (Chain::default(), Pool::new(8, Spare::new(1, 1000)));
             let mut expected = Vec::new();
             for (index, size) in sizes.iter().enumerate() {
                 let bytes: Vec<u8> = (0..*size).map(|n| (n * 31 + index) as u8).collect();
@@ -285,7 +292,7 @@ mod tests {
 
     #[test]
     fn small_messages_pin_little() {
-        let (mut chain, mut pool) = (Chain::default(), Pool::new(8, 1));
+        let (mut chain, mut pool) = (Chain::default(), Pool::new(8, Spare::new(1, 1000)));
         for _ in 0..4 {
             chain.append(&mut pool, &[7; 100]);
         }
@@ -295,7 +302,7 @@ mod tests {
 
     #[test]
     fn an_exhausted_pool_is_stood_in_for() {
-        let (mut chain, mut pool) = (Chain::default(), Pool::new(0, 0));
+        let (mut chain, mut pool) = (Chain::default(), Pool::new(0, Spare::new(0, 1000)));
         let bytes = vec![3; 100_000];
         chain.append(&mut pool, &bytes);
         assert!(!chain.make_room(&mut pool, 1));
@@ -304,7 +311,7 @@ mod tests {
 
     #[test]
     fn lent_buffers_go_back_to_their_lender() {
-        let (mut chain, mut pool) = (Chain::default(), Pool::new(1, 0));
+        let (mut chain, mut pool) = (Chain::default(), Pool::new(1, Spare::new(0, 1000)));
         let mut lent = Buffer::new().expect("memory");
         lent.append(b"abc");
         chain.append(&mut pool, b"x");

@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::state::chain::{Chain, Pool};
 use crate::state::notes::{Note, Notes};
 use crate::state::shelf::Shelf;
+use crate::state::spare::Spare;
 use batch::Batch;
 use jstorrent_io_proto::feature::{Feature, Features};
 use jstorrent_io_proto::frame::{self, HEADER_BYTES_MAX, OpCode};
@@ -150,12 +151,25 @@ impl Channels {
     pub fn new(limits: &Limits) -> Channels {
         Channels {
             shelf: Shelf::default(),
-            pool: Pool::new(limits.channel_out_bytes_max / BUFFER_BYTES, limits.buffers_kept_max),
+            pool: Pool::new(
+                limits.channel_out_bytes_max / BUFFER_BYTES,
+                Spare::new(limits.buffers_kept_max, limits.buffers_idle_ms),
+            ),
             gather_bytes_max: limits.channel_gather_bytes_max,
             reply_bytes_max: limits.channel_reply_bytes_max,
             encoded: Vec::new(),
             crowded: Vec::new(),
         }
+    }
+
+    /// The free buffers.
+    pub fn spare(&self) -> &Spare {
+        self.pool.spare()
+    }
+
+    /// The same, to have those go that are not needed.
+    pub fn spare_mut(&mut self) -> &mut Spare {
+        self.pool.spare_mut()
     }
 
     /// A WebSocket has opened.

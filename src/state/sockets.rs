@@ -8,6 +8,7 @@ use crate::ids::ConnId;
 use crate::limits::Limits;
 use crate::state::chain::{Chain, Pool};
 use crate::state::shelf::Shelf;
+use crate::state::spare::Spare;
 use jstorrent_io_proto::limits::SOCKET_WINDOW_BYTES_DEFAULT;
 
 /// Bytes that the kernel took are granted anew once they are that many: a quarter of the window.
@@ -142,10 +143,20 @@ impl Sockets {
         Sockets {
             shelf: Shelf::default(),
             // Bounded by bytes, not by buffers.
-            pool: Pool::new(usize::MAX, limits.buffers_kept_max),
+            pool: Pool::new(usize::MAX, Spare::new(limits.peer_buffers_kept_max, limits.buffers_idle_ms)),
             held: 0,
             floor_bytes: limits.bulk_floor_bytes,
         }
+    }
+
+    /// The free buffers.
+    pub fn spare(&self) -> &Spare {
+        self.pool.spare()
+    }
+
+    /// The same, to have those go that are not needed.
+    pub fn spare_mut(&mut self) -> &mut Spare {
+        self.pool.spare_mut()
     }
 
     /// A socket begins.

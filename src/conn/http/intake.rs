@@ -120,6 +120,9 @@ impl Request {
         }
         let room = self.find_room(state, me);
         self.starved = room.is_none();
+        if let (true, Some(task)) = (self.starved, &mut self.task) {
+            task.hurry(&mut Cx { state, me });
+        }
         room
     }
 
@@ -231,6 +234,9 @@ impl Request {
         }
         if let Some(buffer) = self.filling.take() {
             self.hand_over(cx, buffer);
+        }
+        if let Some(task) = &mut self.task {
+            task.hurry(cx);
         }
     }
 

@@ -65,10 +65,12 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::spare::Spare;
     use jstorrent_io_proto::message::{Packet, ServerMessage};
 
     fn flushed(count: u32) -> Vec<u8> {
-        let (mut batch, mut out, mut pool) = (Batch::default(), Chain::default(), Pool::new(1, 0));
+        let (mut batch, mut out, mut pool) =
+            (Batch::default(), Chain::default(), Pool::new(1, Spare::new(0, 1000)));
         for socket_id in 0..count {
             let mut bytes = Vec::new();
             ServerMessage::TcpCredit { socket_id, bytes: 7 }.encode_binary(0, &mut bytes);
