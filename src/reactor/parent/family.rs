@@ -1,6 +1,8 @@
 //! Finds the process that started us, on any Unix. It never mistakes whoever adopts orphans for it.
 
-use rustix::process::{Pid, getpid, getppid, getsid};
+use std::io;
+
+use rustix::process::{Pid, getpid, getppid};
 
 use super::Starter;
 
@@ -11,15 +13,23 @@ use super::Starter;
 /// while those who adopt live in sessions of their own.
 pub(super) fn starter() -> Starter {
     let Some(parent) = getppid() else { return Starter::Unseen };
-    let session = getsid(None).ok();
-    let leads_session = session == Some(getpid());
-    match getsid(Some(parent)) {
+    let session = session_of(0).ok();
+    let leads_session = session == Some(getpid().as_raw_pid());
+    match session_of(parent.as_raw_pid()) {
         Ok(of_parent) if Some(of_parent) != session && !leads_session => Starter::Gone,
         // It died between the two calls.
-        Err(rustix::io::Errno::SRCH) => Starter::Gone,
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Starter::Gone,
         // Systems that don't tell other sessions' processes apart leave nothing to compare.
         _ => Starter::Pid(number(parent)),
     }
+}
+
+/// The session of a process, 0 for ourselves: see `getsid(2)`. In a process namespace whose first process belongs to
+/// a session from outside, that session's number is 0, which rustix's `getsid` takes for impossible.
+fn session_of(pid: libc::pid_t) -> io::Result<libc::pid_t> {
+    // SAFETY: takes and gives numbers, and touches no memory of ours.
+    let session = unsafe { libc::getsid(pid) };
+    if session < 0 { Err(io::Error::last_os_error()) } else { Ok(session) }
 }
 
 /// A process id as a plain number.

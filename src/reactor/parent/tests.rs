@@ -58,6 +58,24 @@ fn the_process_that_started_the_test_lives() {
     assert!(!watch.is_dead());
 }
 
+/// Container runtimes start their first process in a session that has no number inside.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_starter_is_found_where_the_session_is_outside_our_namespace() {
+    let test = "reactor::parent::tests::the_process_that_started_the_test_lives";
+    let this = std::env::current_exe().unwrap();
+    let run = "\"$0\" --exact \"$1\"; exit $?";
+    let inside = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"];
+    let command = |tail: &[&str]| Command::new("unshare").args(inside).args(tail).output();
+    if !command(&["true"]).is_ok_and(|output| output.status.success()) {
+        println!("skipped: no process namespaces can be made here");
+        return;
+    }
+    let output = command(&["sh", "-c", run, this.to_str().unwrap(), test]).unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
 #[test]
 fn nobody_is_not_watched() {
     assert!(matches!(Loop::new().watch(Parent::Nobody), Start::Nobody));
