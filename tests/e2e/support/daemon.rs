@@ -25,14 +25,15 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_jstorrent-io-daemon");
 pub(crate) const INSTALL_ID: &str = "test-install";
 pub(crate) const EXTENSION_ID: &str = "dbokmlpefliilbjldladbimlcfgbolhk";
 
-/// A directory that stands for the user's: configuration, logs, and a root `main`.
+/// A directory that stands for the user's: configuration, logs, and a root `main`. It goes with the last that has it.
+#[derive(Clone)]
 pub(crate) struct Home {
-    dir: TempDir,
+    dir: Arc<TempDir>,
 }
 
 impl Home {
     pub(crate) fn new() -> Home {
-        let home = Home { dir: tempfile::tempdir().unwrap() };
+        let home = Home { dir: Arc::new(tempfile::tempdir().unwrap()) };
         fs::create_dir(home.root()).unwrap();
         home.write_roots(&[("main", &home.root())]);
         home

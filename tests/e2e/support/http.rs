@@ -139,11 +139,16 @@ impl Response {
 
 impl Http {
     pub(crate) fn connect(port: u16) -> Http {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        Http::try_connect(port).unwrap()
+    }
+
+    /// Connects to a daemon that may have gone.
+    pub(crate) fn try_connect(port: u16) -> std::io::Result<Http> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Http { stream, port, input: Vec::new() }
+        Ok(Http { stream, port, input: Vec::new() })
     }
 
     pub(crate) fn port(&self) -> u16 {

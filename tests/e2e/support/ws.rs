@@ -68,13 +68,15 @@ impl Ws {
     /// Sends an upgrade; the response where it is refused.
     pub(crate) fn open(mut http: Http, request: Request) -> Result<Ws, Response> {
         let response = http.call(request);
-        if response.status != 101 {
-            return Err(response);
-        }
-        assert_eq!(response.field("Sec-WebSocket-Accept"), Some(ACCEPT));
+        if response.status == 101 { Ok(Ws::after(http, &response)) } else { Err(response) }
+    }
+
+    /// The connection after the response that granted the upgrade.
+    pub(crate) fn after(http: Http, response: &Response) -> Ws {
+        assert_eq!((response.status, response.field("Sec-WebSocket-Accept")), (101, Some(ACCEPT)));
         let (stream, read) = http.into_parts();
         let stream = AlreadyRead { read: Cursor::new(read), stream };
-        Ok(Ws { socket: WebSocket::from_raw_socket(stream, Role::Client, None) })
+        Ws { socket: WebSocket::from_raw_socket(stream, Role::Client, None) }
     }
 
     /// Opens with the token and session in the upgrade.
@@ -119,6 +121,23 @@ impl Ws {
             Message::Binary(bytes) => Op::from_bytes(&bytes),
             other => panic!("not binary: {other:?}"),
         }
+    }
+
+    /// The next binary message; `None` where the connection has ended.
+    pub(crate) fn try_op(&mut self) -> Option<Op> {
+        loop {
+            match self.socket.read() {
+                Ok(Message::Binary(bytes)) => return Some(Op::from_bytes(&bytes)),
+                Ok(Message::Ping(_) | Message::Pong(_)) => {}
+                Ok(Message::Close(_)) | Err(_) => return None,
+                Ok(other) => panic!("not binary: {other:?}"),
+            }
+        }
+    }
+
+    /// Sends to a daemon that may have gone; whether it went out.
+    pub(crate) fn try_send(&mut self, op: &Op) -> bool {
+        self.socket.send(Message::binary(op.bytes())).is_ok()
     }
 
     /// The next message with this opcode; others are skipped.

@@ -1,0 +1,92 @@
+//! Small file systems of a test's own, and what can happen to a disk. Gone when the test lets go of them.
+
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::daemon::Home;
+
+/// `EXT4_IOC_SHUTDOWN` of linux/ext4.h, and "without flushing the log": what a power cut leaves.
+const SHUTDOWN: libc::Ioctl = 0x8004_587D_u32 as libc::Ioctl;
+const WITHOUT_FLUSHING_THE_LOG: u32 = 2;
+
+/// A mounted file system.
+pub(crate) struct Volume {
+    folder: PathBuf,
+    source: PathBuf,
+    options: String,
+}
+
+/// Whether a program is installed. Where `CI` is set, it must be.
+pub(crate) fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    if !is_there {
+        assert!(std::env::var_os("CI").is_none(), "{program} is not installed");
+        println!("skipped: {program} is not installed");
+    }
+    is_there
+}
+
+/// Runs a program; whether it ended well.
+pub(crate) fn run(program: &str, args: &[&str]) -> bool {
+    Command::new(program).args(args).output().is_ok_and(|output| output.status.success())
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a temporary path")
+}
+
+impl Volume {
+    /// A new ext4 on a file; `None`, and why, where that can't be.
+    pub(crate) fn ext4(home: &Home, mib: u64) -> Option<Volume> {
+        if !has("mkfs.ext4") {
+            return None;
+        }
+        let image = home.path("disk.img");
+        File::create(&image).expect("an image").set_len(mib << 20).expect("room");
+        // Rarely by itself to the disk: what is to be there must have been asked for.
+        run("mkfs.ext4", &["-q", "-F", text(&image)])
+            .then(|| Volume::mount(home, image, "loop,commit=300".to_owned()))
+            .flatten()
+    }
+
+    fn mount(home: &Home, source: PathBuf, options: String) -> Option<Volume> {
+        let volume = Volume { folder: home.path("volume"), source, options };
+        fs::create_dir(&volume.folder).expect("a folder");
+        if !volume.mounted() {
+            println!("skipped: mounting needs root rights and a loop device");
+            return None;
+        }
+        Some(volume)
+    }
+
+    fn mounted(&self) -> bool {
+        run("mount", &["-o", &self.options, text(&self.source), text(&self.folder)])
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Nothing that is not on the disk by now will be.
+    pub(crate) fn cut_power(&self) {
+        let folder = File::open(&self.folder).expect("the volume");
+        // SAFETY: the call reads one u32, which outlives it.
+        let result = unsafe { libc::ioctl(folder.as_raw_fd(), SHUTDOWN, &WITHOUT_FLUSHING_THE_LOG) };
+        assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    }
+
+    /// Unmounts what nobody uses any more and mounts it again; its journal is gone through.
+    pub(crate) fn come_back(&mut self) {
+        assert!(run("umount", &[text(&self.folder)]), "someone still uses the volume");
+        assert!(self.mounted(), "the volume can't be mounted again");
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        run("umount", &["-l", text(&self.folder)]);
+    }
+}
