@@ -251,6 +251,8 @@ pub enum Ask {
     },
     /// Size, blocks and times of an open file.
     Inspect(Arc<FileHandle>),
+    /// Size of an open file, and nothing more: where that can't block, it is told without a hand-off.
+    Size(Arc<FileHandle>),
     /// Reads up to `length` bytes (at most the buffer's room) at `offset` into the buffer.
     Read {
         /// From which file.
@@ -362,6 +364,8 @@ pub enum Done {
     Open(Result<Opened, DiskError>),
     /// Of an open file.
     Inspect(Result<FileStat, DiskError>),
+    /// Bytes.
+    Size(Result<u64, DiskError>),
     /// The buffer, and the file's size as it was when read, in bytes. Fewer bytes than asked only at the end of the
     /// file; an offset behind the end is [`DiskError::BeyondEnd`].
     Read(Buffer, Result<u64, DiskError>),

@@ -5,6 +5,7 @@ mod footprint;
 mod gigabyte;
 mod hashing;
 mod reads;
+mod streams;
 mod writes;
 
 use crate::Result;
@@ -42,6 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     writes::run(&ground);
     reads::run(&ground);
+    streams::run(&ground);
     hashing::run(&ground);
     connections::run(&ground);
     gigabyte::run(&ground);

@@ -13,7 +13,7 @@ pub use ranges::{available, channel_closed, channel_opened, new_deferred, told, 
 use super::{Call, Cx, Step, Task, files, salvage, session, ticket};
 use crate::conn::http::outbound::Outbound;
 use crate::ids::{ConnId, FileId, SessionId};
-use crate::job::{Ask, DiskError, Done, FileHandle, FileStat, Lane};
+use crate::job::{Ask, DiskError, Done, FileHandle, Lane};
 use crate::state::State;
 use crate::state::effects::Effect;
 use crate::time::Time;
@@ -34,7 +34,7 @@ pub struct Stream {
 #[derive(Debug)]
 enum Phase {
     /// The file's size is asked for.
-    Sizing { plan: Box<Plan>, handle: Arc<FileHandle>, stat: Option<Result<FileStat, DiskError>> },
+    Sizing { plan: Box<Plan>, handle: Arc<FileHandle>, size: Option<Result<u64, DiskError>> },
     /// The answer is on its way.
     Sending {
         progress: Progress,
@@ -57,8 +57,8 @@ pub fn begin(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
     cx.state.metrics.streams += 1;
     let bytes = cx.state.limits.stream_buffer_bytes;
     cx.state.effects.push_back(Effect::SendBuffer { id: cx.me, bytes });
-    cx.state.submit(cx.me, Lane::Disk(handle.root.number), Some(id), Ask::Inspect(handle.clone()));
-    let phase = Phase::Sizing { plan, handle, stat: None };
+    cx.state.submit(cx.me, Lane::Disk(handle.root.number), Some(id), Ask::Size(handle.clone()));
+    let phase = Phase::Sizing { plan, handle, size: None };
     Ok(Task::Stream(Stream { me: cx.me, file: id, session, phase }))
 }
 
@@ -88,16 +88,16 @@ impl Progress {
 impl Stream {
     pub(super) fn completed(&mut self, cx: &mut Cx<'_>, done: Done) {
         match (&mut self.phase, done) {
-            (Phase::Sizing { stat, .. }, Done::Inspect(result)) => *stat = Some(result),
+            (Phase::Sizing { size, .. }, Done::Size(result)) => *size = Some(result),
             (_, done) => salvage::salvage(cx.state, done),
         }
     }
 
     pub(super) fn advance(&mut self, cx: &mut Cx<'_>, out: &mut Outbound) -> Step {
         match &mut self.phase {
-            Phase::Sizing { stat: None, .. } => Step::Wait,
-            Phase::Sizing { plan, handle, stat: Some(stat) } => {
-                let made = plan.answer(cx.state, self.file, handle, stat);
+            Phase::Sizing { size: None, .. } => Step::Wait,
+            Phase::Sizing { plan, handle, size: Some(size) } => {
+                let made = plan.answer(cx.state, self.file, handle, size);
                 let is_deferred = plan.is_deferred();
                 match made {
                     Made::Whole(answer) => Step::Reply(answer),

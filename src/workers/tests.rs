@@ -108,3 +108,12 @@ fn short_reads_are_done_at_once() {
     assert!(matches!(&job.stage, Stage::Ask(Ask::Read { .. })));
     assert!(!setup.workers.try_now(&mut Setup::job(Lane::Local, Ask::ListInterfaces)));
 }
+
+#[test]
+fn a_size_is_told_at_once() {
+    let mut setup = setup();
+    let file = setup.file(b"0123456789");
+    let mut job = Setup::job(Lane::Local, Ask::Size(file));
+    assert!(setup.workers.try_now(&mut job), "nothing of it has to be read");
+    assert!(matches!(&job.stage, Stage::Done(Done::Size(Ok(10)))), "{job:?}");
+}

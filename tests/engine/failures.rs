@@ -38,6 +38,7 @@ fn requests() -> Vec<(&'static str, Request)> {
     vec![
         ("Open", of("POST", "/files/open").json(&json!({"root": "main", "path": "f"}))),
         ("Inspect", of("GET", "/files/N")),
+        ("Size", of("GET", "/stream/N")),
         ("Read", of("GET", "/files/N/read")),
         ("Write", of("PATCH", "/files/N/write").body("xy")),
         ("Flush", of("POST", "/files/N/flush")),

@@ -42,6 +42,7 @@ fn daemon<'a>(ground: &Ground<'_>, name: &str, binary: &Path, count: u64) -> Res
 fn bare<'a>(count: u64) -> Result<Contender<'a>> {
     let bare = Bare::start(1, &["small"])?;
     Ok(Contender::new("bare", bare.process(), move || {
+        let _alive = &bare;
         one_each(bare.address, count, &|_, head: &mut Vec<u8>| {
             pad_head(head);
             &[][..]
@@ -53,6 +54,7 @@ fn nginx<'a>(ground: &Ground<'_>, count: u64) -> Result<Option<Contender<'a>>> {
     fs::write(ground.root().join("health"), "ok")?;
     let Some(nginx) = ground.nginx()? else { return Ok(None) };
     Ok(Some(Contender::new("nginx", nginx.process(), move || {
+        let _alive = &nginx;
         one_each(nginx.address, count, &|_, head: &mut Vec<u8>| {
             head.extend_from_slice(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
             &[][..]

@@ -3,7 +3,7 @@
 
 use crate::conn::http::outbound::{Segment, Span};
 use crate::ids::FileId;
-use crate::job::{DiskError, FileHandle, FileStat};
+use crate::job::{DiskError, FileHandle};
 use crate::service::answer::{Answer, Content, Length};
 use crate::service::refusals;
 use crate::state::State;
@@ -54,19 +54,19 @@ impl Plan {
         self.is_deferred
     }
 
-    /// The answer for a file that is now as `stat` says.
+    /// The answer for a file of that size.
     pub(super) fn answer(
         &self,
         state: &mut State,
         file: FileId,
         handle: &Arc<FileHandle>,
-        stat: &Result<FileStat, DiskError>,
+        size: &Result<u64, DiskError>,
     ) -> Made {
-        let size = match (stat, self.verdict) {
+        let size = match (size, self.verdict) {
             (Err(error), _) => return Made::Whole(refusals::disk(error).into()),
             (Ok(_), Verdict::Failed) => return Made::Whole(Refusal::from(Code::PreconditionFailed).into()),
             (Ok(_), Verdict::NotModified) => return Made::Whole(Answer::Content(self.not_modified())),
-            (Ok(stat), Verdict::Proceed { .. }) => stat.size,
+            (Ok(size), Verdict::Proceed { .. }) => *size,
         };
         let mut parts = Parts { state, file, handle, deferred: self.is_deferred };
         let content = match range::parse(self.range.as_deref(), size) {

@@ -25,6 +25,7 @@ pub fn perform(disk: &impl Disk, ask: Ask) -> Performed {
             Done::Open(open(disk, &root, &path, OpenHow { write, create }, size))
         }
         Ask::Inspect(file) => Done::Inspect(disk.inspect(&file)),
+        Ask::Size(file) => Done::Size(disk.size(&file)),
         Ask::Read { file, offset, length, mut buffer } => {
             let outcome = read(disk, &file, offset, length, &mut buffer);
             Done::Read(buffer, outcome)

@@ -12,6 +12,7 @@ pub(crate) fn kind(ask: &Ask) -> &'static str {
     match ask {
         Ask::Open { .. } => "Open",
         Ask::Inspect(_) => "Inspect",
+        Ask::Size(_) => "Size",
         Ask::Read { .. } => "Read",
         Ask::Write { .. } => "Write",
         Ask::Transfer { .. } => "Transfer",
@@ -113,6 +114,7 @@ pub(super) fn failed(ask: Ask, error: DiskError) -> Done {
     match ask {
         Ask::Open { .. } => Done::Open(Err(error)),
         Ask::Inspect(_) => Done::Inspect(Err(error)),
+        Ask::Size(_) => Done::Size(Err(error)),
         Ask::Read { buffer, .. } => Done::Read(buffer, Err(error)),
         Ask::Write { buffers, .. } => {
             let bytes: usize = buffers.iter().map(|buffer| buffer.len()).sum();
