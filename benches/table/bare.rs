@@ -4,6 +4,7 @@
 
 mod files;
 mod hash;
+mod relay;
 mod server;
 
 use crate::Result;
@@ -81,6 +82,13 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         }
         ["hash-file", algorithm, path] => {
             server::serve(&listener, connections, hash::File::new(algorithm, path)?)
+        }
+        ["relay-to-client"] => relay::to_client(&listener, connections),
+        ["relay-to-peers", message_bytes] => relay::to_peers(&listener, connections, message_bytes.parse()?),
+        ["relay-both-ways"] => relay::both_ways(&listener),
+        ["datagrams-to-client"] => relay::datagrams_to_client(&listener),
+        ["datagrams-to-peer", peer, bytes] => {
+            relay::datagrams_to_peer(&listener, peer.parse()?, bytes.parse()?)
         }
         ["small"] => server::serve(&listener, connections, server::Small),
         _ => Err(format!("no such loop: {words:?}").into()),

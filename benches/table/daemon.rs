@@ -39,6 +39,11 @@ impl Daemon {
         Process::new(self.child.id())
     }
 
+    /// Field lines that every request needs, each ended.
+    pub(crate) fn fields(&self) -> &str {
+        &self.fields
+    }
+
     /// Writes a request's head, with these further field lines, each ended.
     pub(crate) fn head(&self, into: &mut Vec<u8>, request: std::fmt::Arguments<'_>, more: &str) {
         // A vector takes all.

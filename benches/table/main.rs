@@ -19,6 +19,12 @@ mod connection;
 #[cfg(target_os = "linux")]
 mod daemon;
 #[cfg(target_os = "linux")]
+mod flow;
+#[cfg(target_os = "linux")]
+mod frames;
+#[cfg(target_os = "linux")]
+mod io_client;
+#[cfg(target_os = "linux")]
 mod machine;
 #[cfg(target_os = "linux")]
 mod measure;
@@ -36,6 +42,8 @@ mod rows;
 mod stats;
 #[cfg(target_os = "linux")]
 mod table;
+#[cfg(target_os = "linux")]
+mod websockify;
 
 /// Whatever goes wrong ends the run with one line.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -45,7 +53,10 @@ fn main() -> std::process::ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let done = match args.first().map(String::as_str) {
         Some(bare::ROLE) => bare::run(&args[1..]),
-        _ => options::Options::parse(&args).and_then(|options| rows::run(&options)),
+        _ => options::Options::parse(&args).and_then(|options| {
+            process::allow_descriptors()?;
+            rows::run(&options)
+        }),
     };
     match done {
         Ok(()) => std::process::ExitCode::SUCCESS,

@@ -9,16 +9,34 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Process {
     pid: u32,
+    /// With the processes that it started, in what is told of CPU time.
+    with_children: bool,
 }
 
 impl Process {
     pub(crate) fn new(pid: u32) -> Process {
-        Process { pid }
+        Process { pid, with_children: false }
+    }
+
+    /// A process that has others do its work, which live as long as it is measured.
+    pub(crate) fn with_children(pid: u32) -> Process {
+        Process { pid, with_children: true }
     }
 
     /// User and system time so far. By the process's CPU clock: `/proc/PID/stat` has the same sum, but only in
     /// hundredths of a second.
     pub(crate) fn cpu(self) -> Result<Duration> {
+        let mut cpu = self.own_cpu()?;
+        if self.with_children {
+            let children = fs::read_to_string(self.path(&format!("task/{}/children", self.pid)))?;
+            for child in children.split_whitespace() {
+                cpu += Process::with_children(child.parse()?).cpu()?;
+            }
+        }
+        Ok(cpu)
+    }
+
+    fn own_cpu(self) -> Result<Duration> {
         let pid = libc::pid_t::try_from(self.pid)?;
         let mut clock = 0;
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -66,6 +84,13 @@ impl Process {
     fn path(self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{name}", self.pid))
     }
+}
+
+/// Lets this process, and those that it starts, have as many descriptors as it may.
+pub(crate) fn allow_descriptors() -> Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?)
 }
 
 fn number(status: &str, field: &str) -> Result<u64> {

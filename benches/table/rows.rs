@@ -1,10 +1,14 @@
 //! The sections of the table, in order, and the ground that they share.
 
 mod connections;
+mod datagrams;
 mod footprint;
 mod gigabyte;
 mod hashing;
+mod latency;
 mod reads;
+mod relays;
+mod sockets;
 mod streams;
 mod writes;
 
@@ -45,6 +49,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     reads::run(&ground);
     streams::run(&ground);
     hashing::run(&ground);
+    relays::run(&ground);
+    datagrams::run(&ground);
+    sockets::run(&ground);
+    latency::run(&ground);
     connections::run(&ground);
     gigabyte::run(&ground);
     footprint::run(&ground);
