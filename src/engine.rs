@@ -241,6 +241,7 @@ impl Engine {
     pub fn completed(&mut self, job: Job) {
         self.state.jobs_out -= 1;
         let Job { id, owner, lane, uses, stage } = job;
+        self.state.hash_lanes.came_home(lane);
         let done = match stage {
             Stage::Done(Done::Resolve(outcome)) => {
                 names::resolved(&mut self.state, id, outcome);

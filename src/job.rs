@@ -10,8 +10,8 @@ use sha2::Sha256;
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Which workers a job waits for. One lane a root (one for its file jobs, one for hashing its files), so that a root
 /// whose disk hangs holds up requests on that root alone.
@@ -25,6 +25,8 @@ pub enum Lane {
     MixedHash,
     /// Hashing of bytes in memory.
     Hash,
+    /// Hashing of bytes in memory by one thread, in the order in which the jobs were sent out.
+    HashInOrder(u16),
     /// Names to addresses.
     Names,
     /// The daemon's own files and the system's tables: rpc-info.json, network interfaces.
@@ -213,6 +215,28 @@ impl Hasher {
     }
 }
 
+/// A hash that several jobs of one [`Lane::HashInOrder`] feed, one after another; so nobody ever waits for its lock.
+#[derive(Clone, Debug)]
+pub struct SharedHasher(Arc<Mutex<Hasher>>);
+
+impl SharedHasher {
+    /// A hash of nothing as yet.
+    pub fn new(algorithm: Algorithm) -> SharedHasher {
+        SharedHasher(Arc::new(Mutex::new(Hasher::new(algorithm))))
+    }
+
+    /// Feeds the buffers' filled parts.
+    pub fn update(&self, buffers: &[Buffer]) {
+        let mut hasher = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        buffers.iter().for_each(|buffer| hasher.update(buffer.filled()));
+    }
+
+    /// The hash of all that was fed.
+    pub fn finish(&self) -> Digest {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().finish()
+    }
+}
+
 /// A part of an open file.
 #[derive(Clone, Debug)]
 pub struct FileRange {
@@ -334,6 +358,14 @@ pub enum Ask {
         /// What to feed.
         buffers: Vec<Buffer>,
     },
+    /// Feeds the buffers' filled parts to a hash that several jobs of one [`Lane::HashInOrder`] share: the next one can
+    /// wait behind this one, so that the thread goes on without a word from home.
+    HashInOrder {
+        /// The hash under way.
+        hasher: SharedHasher,
+        /// What to feed.
+        buffers: Vec<Buffer>,
+    },
     /// Feeds a range of a file to the hash.
     HashRange {
         /// The hash under way.
@@ -401,6 +433,8 @@ pub enum Done {
     LoadTrust(Result<Trust, String>),
     /// The hash and the buffers.
     HashBytes(Hasher, Vec<Buffer>),
+    /// The buffers.
+    HashInOrder(Vec<Buffer>),
     /// The hash.
     HashRange(Hasher, Result<(), DiskError>),
     /// In the order asked: number and digest.

@@ -77,6 +77,8 @@ pub struct Limits {
     pub tickets_max: usize,
     /// How long `/roots` waits for a disk to tell its space, in milliseconds.
     pub space_wait_ms: u64,
+    /// Threads that each hash bodies in the order in which they come.
+    pub hash_lanes: u16,
     /// Chunk jobs of one `/hash/from-file` under way at a time.
     pub hash_jobs_max: usize,
     /// Bytes of a file that one chunk job had better hash, so that it is worth its way to a worker.
@@ -124,6 +126,7 @@ impl Default for Limits {
             runs_max: 96 << 10,
             tickets_max: 16 << 10,
             space_wait_ms: 2_000,
+            hash_lanes: cores().min(usize::from(u16::MAX)) as u16,
             hash_jobs_max: 16,
             hash_job_bytes: 4 << 20,
             hash_job_chunks_max: 64,
@@ -208,7 +211,7 @@ impl Default for WorkerLimits {
     fn default() -> WorkerLimits {
         WorkerLimits {
             file_threads: 4,
-            hash_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            hash_threads: cores(),
             name_threads: 4,
             stack_bytes: 256 << 10,
             idle_max: Duration::from_secs(30),
@@ -217,6 +220,10 @@ impl Default for WorkerLimits {
             shutdown_max: Duration::from_millis(200),
         }
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The longest line of the log, in bytes; the rest of a longer one is cut off.

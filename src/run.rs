@@ -80,8 +80,9 @@ fn serve(options: &Options) -> Result<(), Failure> {
         }
     };
     let disk = Arc::new(RealDisk::new(Limits::default().disk));
-    let mut engine =
-        Engine::new(Limits::default(), settings(options, &token, port, stream_port), Random::System(fill));
+    let limits =
+        Limits { hash_lanes: u16::try_from(options.hash_threads).unwrap_or(u16::MAX), ..Limits::default() };
+    let mut engine = Engine::new(limits, settings(options, &token, port, stream_port), Random::System(fill));
     configure(&mut engine, &*disk, options)?;
     let waker = ground.waker.clone();
     let threads = WorkerLimits {

@@ -11,6 +11,7 @@ pub mod datagrams;
 pub mod effects;
 pub mod files;
 pub mod gathering;
+pub mod hash_lanes;
 pub mod identities;
 pub mod metrics;
 pub mod names;
@@ -150,6 +151,8 @@ pub struct State {
     /// `/io` connections whose ACTIVITY is above 0.
     pub active_channels: usize,
     jobs_made: u64,
+    /// What is hashed in order, by whom.
+    pub hash_lanes: hash_lanes::HashLanes,
     /// Jobs that have not come home.
     pub jobs_out: usize,
 }
@@ -175,6 +178,7 @@ impl State {
             written_at: Time::default(),
             gathering: gathering::Gathering::default(),
             connects: connects::Connects::new(&limits),
+            hash_lanes: hash_lanes::HashLanes::new(limits.hash_lanes),
             unread_channels: Vec::new(),
             limits,
             settings,
@@ -211,6 +215,7 @@ impl State {
     pub fn submit(&mut self, owner: ConnId, lane: Lane, uses: Option<FileId>, ask: Ask) -> JobId {
         self.jobs_made += 1;
         self.jobs_out += 1;
+        self.hash_lanes.goes_out(lane);
         if let Some(file) = uses.and_then(|id| self.files.any_mut(id)) {
             file.in_use += 1;
         }

@@ -105,7 +105,7 @@ impl<D: Disk> Workers<D> {
             let queue = match lane {
                 Lane::Disk(_) => &mut all.disk,
                 Lane::DiskHash(_) | Lane::MixedHash => &mut all.disk_hash,
-                Lane::Hash => &mut all.hash,
+                Lane::Hash | Lane::HashInOrder(_) => &mut all.hash,
                 Lane::Names => &mut all.names,
                 Lane::Local => &mut all.local,
             };
@@ -140,6 +140,7 @@ impl<D: Disk> Work for Crew<D> {
             Lane::DiskHash(root) => (limits.hash_threads, format!("hash-{}", root.0)),
             Lane::MixedHash => (limits.hash_threads, "hash-mixed".to_owned()),
             Lane::Hash => (limits.hash_threads, "hash".to_owned()),
+            Lane::HashInOrder(number) => (1, format!("hash-body-{number}")),
             Lane::Names => (limits.name_threads, "names".to_owned()),
             Lane::Local => (1, "local".to_owned()),
         };
@@ -159,6 +160,7 @@ impl<D: Disk> Crew<D> {
         let disk = &*self.disk;
         match ask {
             Ask::HashBytes { hasher, buffers } => hasher::hash_bytes(hasher, buffers),
+            Ask::HashInOrder { hasher, buffers } => hasher::hash_in_order(&hasher, buffers),
             Ask::HashRange { hasher, range } => hasher::hash_range(disk, hasher, range, scratch),
             Ask::HashChunks { algorithm, chunks, stop } => {
                 hasher::hash_chunks(disk, algorithm, chunks, &stop, scratch)

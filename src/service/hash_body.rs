@@ -1,16 +1,19 @@
-//! `POST /hash/sha1` and `/hash/sha256`: the body is hashed by the pool as it arrives. Buffers are fed in order: one
-//! job at a time, with all that has gathered meanwhile.
+//! `POST /hash/sha1` and `/hash/sha256`: the body is hashed by the pool as it arrives. Two jobs are out where there is
+//! enough for them, one behind the other at one thread, so that it never waits for the poll thread's next word.
 
 use super::answer::Answer;
 use super::{Call, Cx, Intake, Step, Task, salvage};
 use crate::buffer::Buffer;
-use crate::job::{Algorithm, Ask, Done, Hasher, Lane};
+use crate::job::{Algorithm, Ask, Done, Lane, SharedHasher};
 use crate::state::State;
 use crate::state::buffers::Account;
 use data_encoding::HEXLOWER;
 use jstorrent_io_proto::error::Refusal;
 use jstorrent_io_proto::route::Endpoint;
 use serde::Serialize;
+
+/// One at work and one behind it.
+const JOBS_OUT_MAX: usize = 2;
 
 #[derive(Serialize)]
 struct HashAnswer {
@@ -24,10 +27,12 @@ struct HashAnswer {
 pub struct HashBody {
     algorithm: Algorithm,
     as_json: bool,
-    /// At home, or `None` while a worker has it.
-    hasher: Option<Hasher>,
+    hasher: SharedHasher,
     gathered: Vec<Buffer>,
-    out: usize,
+    /// Where jobs are out.
+    lane: Option<Lane>,
+    jobs_out: usize,
+    buffers_out: usize,
     bytes: u64,
     body_ended: bool,
 }
@@ -41,9 +46,11 @@ pub fn begin(_cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
     Ok(Task::HashBody(HashBody {
         algorithm,
         as_json: call.accepts("application/json"),
-        hasher: Some(Hasher::new(algorithm)),
+        hasher: SharedHasher::new(algorithm),
         gathered: Vec::new(),
-        out: 0,
+        lane: None,
+        jobs_out: 0,
+        buffers_out: 0,
         bytes: 0,
         body_ended: false,
     }))
@@ -51,7 +58,7 @@ pub fn begin(_cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
 
 impl HashBody {
     pub(super) fn intake(&self, state: &State) -> Intake<'_> {
-        if self.gathered.len() + self.out >= state.limits.body_buffers_max {
+        if self.gathered.len() + self.buffers_out >= state.limits.body_buffers_max {
             Intake::Later
         } else {
             Intake::Buffers(Account::HASH)
@@ -64,18 +71,22 @@ impl HashBody {
         self.submit(cx);
     }
 
+    /// Sends out what has gathered, if it is worth a job or nothing else is out.
     fn submit(&mut self, cx: &mut Cx<'_>) {
-        if self.gathered.is_empty() {
+        let enough = if self.jobs_out == 0 { 1 } else { cx.state.limits.body_batch_buffers };
+        if self.gathered.len() < enough || self.jobs_out == JOBS_OUT_MAX {
             return;
         }
-        let Some(hasher) = self.hasher.take() else { return };
         let buffers = std::mem::take(&mut self.gathered);
-        self.out = buffers.len();
-        cx.state.submit(cx.me, Lane::Hash, None, Ask::HashBytes { hasher, buffers });
+        self.jobs_out += 1;
+        self.buffers_out += buffers.len();
+        let lane = *self.lane.get_or_insert_with(|| cx.state.hash_lanes.least());
+        let hasher = self.hasher.clone();
+        cx.state.submit(cx.me, lane, None, Ask::HashInOrder { hasher, buffers });
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.hasher.is_none()
+        self.jobs_out > 0
     }
 
     pub(super) fn body_ended(&mut self) {
@@ -83,20 +94,22 @@ impl HashBody {
     }
 
     pub(super) fn completed(&mut self, cx: &mut Cx<'_>, done: Done) {
-        let Done::HashBytes(hasher, buffers) = done else { return salvage::salvage(cx.state, done) };
+        let Done::HashInOrder(buffers) = done else { return salvage::salvage(cx.state, done) };
         cx.state.metrics.bytes_hashed += buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
+        self.jobs_out -= 1;
+        self.buffers_out -= buffers.len();
         salvage::give_all(cx.state, buffers);
-        self.out = 0;
-        self.hasher = Some(hasher);
+        if self.jobs_out == 0 {
+            self.lane = None;
+        }
         self.submit(cx);
     }
 
     pub(super) fn advance(&mut self, _cx: &mut Cx<'_>) -> Step {
-        if !self.body_ended || !self.gathered.is_empty() {
+        if !self.body_ended || !self.gathered.is_empty() || self.is_busy() {
             return Step::Wait;
         }
-        let Some(hasher) = self.hasher.take() else { return Step::Wait };
-        let digest = hasher.finish();
+        let digest = self.hasher.finish();
         if self.as_json {
             let hex = HEXLOWER.encode(digest.as_bytes());
             Step::Reply(Answer::json(&HashAnswer {

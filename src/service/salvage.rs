@@ -10,7 +10,9 @@ use std::sync::Arc;
 pub fn salvage(state: &mut State, done: Done) {
     match done {
         Done::Read(buffer, _) => state.buffers.give(buffer),
-        Done::Write(buffers, _) | Done::HashBytes(_, buffers) => give_all(state, buffers),
+        Done::Write(buffers, _) | Done::HashBytes(_, buffers) | Done::HashInOrder(buffers) => {
+            give_all(state, buffers)
+        }
         Done::Open(Ok(opened)) => forget(state, opened.file),
         _ => {}
     }

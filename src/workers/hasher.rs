@@ -12,7 +12,7 @@ mod tests;
 
 use super::disk::Disk;
 use crate::buffer::Buffer;
-use crate::job::{Algorithm, Chunk, Digest, DiskError, Done, FileHandle, FileRange, Hasher};
+use crate::job::{Algorithm, Chunk, Digest, DiskError, Done, FileHandle, FileRange, Hasher, SharedHasher};
 use jstorrent_io_proto::errno::Errno;
 use parts::Parts;
 use sha1::Digest as _;
@@ -82,6 +82,12 @@ impl<D: Disk> Source for D {
 pub(super) fn hash_bytes(mut hasher: Hasher, buffers: Vec<Buffer>) -> Done {
     buffers.iter().for_each(|buffer| hasher.update(buffer.filled()));
     Done::HashBytes(hasher, buffers)
+}
+
+/// Does [`crate::job::Ask::HashInOrder`].
+pub(super) fn hash_in_order(hasher: &SharedHasher, buffers: Vec<Buffer>) -> Done {
+    hasher.update(&buffers);
+    Done::HashInOrder(buffers)
 }
 
 /// Does [`crate::job::Ask::HashRange`]. After an error the hash is worth nothing.

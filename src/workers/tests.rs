@@ -4,7 +4,7 @@ use super::disk::RealDisk;
 use super::*;
 use crate::buffer::Buffer;
 use crate::ids::{ConnId, JobId, RootNumber};
-use crate::job::{Algorithm, Chunk, FileHandle, FileRange, Hasher, Root};
+use crate::job::{Algorithm, Chunk, FileHandle, FileRange, Hasher, Root, SharedHasher};
 use crate::limits::DiskLimits;
 use jstorrent_io_proto::path::RelPath;
 use std::sync::mpsc;
@@ -31,6 +31,12 @@ fn setup() -> Setup {
     Setup { workers, woken, root: Arc::new(root), _folder: folder }
 }
 
+fn buffer(content: &[u8]) -> Buffer {
+    let mut buffer = Buffer::new().expect("memory");
+    buffer.append(content);
+    buffer
+}
+
 impl Setup {
     fn job(lane: Lane, ask: Ask) -> Box<Job> {
         Box::new(Job { id: JobId(1), owner: ConnId::NOBODY, lane, uses: None, stage: Stage::Ask(ask) })
@@ -55,9 +61,7 @@ impl Setup {
         let path = RelPath::parse("f", false).expect("a path");
         let open = Ask::Open { root: self.root.clone(), path, write: true, create: true, size: None };
         let Done::Open(Ok(opened)) = self.done(self.lane(), open) else { panic!("not opened") };
-        let mut buffer = Buffer::new().expect("memory");
-        buffer.append(content);
-        let write = Ask::Write { file: opened.file.clone(), offset: 0, buffers: vec![buffer] };
+        let write = Ask::Write { file: opened.file.clone(), offset: 0, buffers: vec![buffer(content)] };
         let written = self.done(self.lane(), write);
         assert!(matches!(written, Done::Write(_, Ok(count)) if count == content.len() as u64), "{written:?}");
         opened.file
@@ -78,14 +82,27 @@ fn every_kind_of_job_finds_its_worker() {
     assert_eq!(format!("{outcomes:?}"), "[(5, Ok(a9993e364706816aba3e25717850c26c9cd0d89d))]");
     let ask = Ask::HashBytes { hasher: Hasher::new(Algorithm::Sha256), buffers: Vec::new() };
     assert!(matches!(setup.done(Lane::Hash, ask), Done::HashBytes(..)));
+    let hasher = SharedHasher::new(Algorithm::Sha1);
+    let ask = Ask::HashInOrder { hasher: hasher.clone(), buffers: vec![buffer(b"abc")] };
+    assert!(
+        matches!(setup.done(Lane::HashInOrder(1), ask), Done::HashInOrder(buffers) if buffers.len() == 1)
+    );
+    assert_eq!(format!("{:?}", hasher.finish()), "a9993e364706816aba3e25717850c26c9cd0d89d");
     let done = setup.done(Lane::Names, Ask::Resolve { host: String::new() });
     assert!(matches!(done, Done::Resolve(Err(2))), "{done:?}");
     assert!(matches!(setup.done(Lane::Local, Ask::ListInterfaces), Done::ListInterfaces(Ok(_))));
     let mut lanes: Vec<_> =
         setup.workers.pool.loads().map(|(lane, load)| format!("{lane:?} {}", load.threads)).collect();
     lanes.sort();
-    let expected =
-        ["Disk(RootNumber(3)) 1", "DiskHash(RootNumber(3)) 1", "Hash 1", "Local 1", "MixedHash 1", "Names 1"];
+    let expected = [
+        "Disk(RootNumber(3)) 1",
+        "DiskHash(RootNumber(3)) 1",
+        "Hash 1",
+        "HashInOrder(1) 1",
+        "Local 1",
+        "MixedHash 1",
+        "Names 1",
+    ];
     assert_eq!(lanes, expected);
     assert!(setup.workers.shutdown());
 }

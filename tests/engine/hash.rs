@@ -53,6 +53,29 @@ fn bodies_are_hashed_as_they_arrive() {
 }
 
 #[test]
+fn a_body_is_hashed_by_two_jobs_one_behind_the_other() {
+    let mut bench = Bench::new();
+    bench.hold("HashInOrder");
+    let id = bench.connect();
+    let body = noise(3_000_000);
+    let expected = sha1(&body);
+    let bytes = bench.request("POST", "/hash/sha1").field("Accept", "application/json").body(body).bytes();
+    let mut sent = bench.send(id, &bytes);
+    assert_eq!(
+        (bench.held(), bench.engine.state.buffers.out()),
+        (2, bench.engine.state.limits.body_buffers_max)
+    );
+    while sent < bytes.len() {
+        bench.let_go();
+        bench.hold("HashInOrder");
+        sent += bench.send(id, &bytes[sent..]);
+    }
+    bench.let_go();
+    assert_eq!(bench.response(id, false).unwrap().ok().json()["hex"], expected.as_str());
+    bench.assert_at_rest();
+}
+
+#[test]
 fn a_file_by_its_path() {
     let mut bench = Bench::new();
     let content = noise(20_000_000);

@@ -269,7 +269,7 @@ fn writes_in_flight_are_finished_before_the_end() {
 #[test]
 fn a_connection_that_waits_is_not_timed_out_for_what_is_not_its_fault() {
     let mut bench = Bench::new();
-    bench.hold("HashBytes");
+    bench.hold("HashInOrder");
     let id = bench.connect();
     let bytes = bench.request("POST", "/hash/sha1").body(vec![7; 4 << 20]).bytes();
     let sent = bench.send(id, &bytes);
@@ -288,7 +288,7 @@ fn a_client_that_pauses_holds_no_buffer() {
     let bytes = bench.request("POST", "/hash/sha1").body("123456").bytes();
     let (head, body) = bytes.split_at(bytes.len() - 6);
     bench.send(id, head);
-    bench.hold("HashBytes");
+    bench.hold("HashInOrder");
     bench.send(id, &body[..2]);
     bench.send(id, &body[2..4]);
     assert_eq!((bench.held(), bench.engine.state.buffers.out()), (1, 2), "one is out, one is being filled");

@@ -30,6 +30,7 @@ pub(crate) fn kind(ask: &Ask) -> &'static str {
         Ask::ListInterfaces => "ListInterfaces",
         Ask::LoadTrust => "LoadTrust",
         Ask::HashBytes { .. } => "HashBytes",
+        Ask::HashInOrder { .. } => "HashInOrder",
         Ask::HashRange { .. } => "HashRange",
         Ask::HashChunks { .. } => "HashChunks",
         Ask::Resolve { .. } => "Resolve",
@@ -42,6 +43,10 @@ pub(super) fn perform(disk: &RealDisk, ask: Ask) -> Done {
         Performed::NotMine(Ask::HashBytes { mut hasher, buffers }) => {
             buffers.iter().for_each(|buffer| hasher.update(buffer.filled()));
             Done::HashBytes(hasher, buffers)
+        }
+        Performed::NotMine(Ask::HashInOrder { hasher, buffers }) => {
+            hasher.update(&buffers);
+            Done::HashInOrder(buffers)
         }
         Performed::NotMine(Ask::HashRange { mut hasher, range }) => {
             let result = hash_range(disk, &mut hasher, &range);

@@ -94,7 +94,11 @@ impl Workers {
     }
 
     fn start<E: From<Stir>>(&mut self, index: usize, now: u64, dice: &mut Dice, agenda: &mut Agenda<E>) {
-        while self.lanes[index].at_work < self.pace.lane_width {
+        let width = match self.lanes[index].lane {
+            Lane::HashInOrder(_) => 1,
+            _ => self.pace.lane_width,
+        };
+        while self.lanes[index].at_work < width {
             let Some(task) = self.lanes[index].waiting.pop_front() else { return };
             self.lanes[index].at_work += 1;
             self.started += 1;
@@ -201,6 +205,10 @@ fn hash(disk: &SimDisk, ask: Ask) -> Done {
             buffers.iter().for_each(|buffer| hasher.update(buffer.filled()));
             Done::HashBytes(hasher, buffers)
         }
+        Ask::HashInOrder { hasher, buffers } => {
+            hasher.update(&buffers);
+            Done::HashInOrder(buffers)
+        }
         Ask::HashRange { mut hasher, range } => {
             let outcome = hash_range(disk, &mut hasher, &range);
             Done::HashRange(hasher, outcome)
@@ -247,8 +255,12 @@ pub(crate) fn buffers_of(job: &Job) -> &[Buffer] {
         Stage::Ask(Ask::Read { buffer, .. }) | Stage::Done(Done::Read(buffer, _)) => {
             std::slice::from_ref(buffer)
         }
-        Stage::Ask(Ask::Write { buffers, .. } | Ask::HashBytes { buffers, .. })
-        | Stage::Done(Done::Write(buffers, _) | Done::HashBytes(_, buffers)) => buffers,
+        Stage::Ask(
+            Ask::Write { buffers, .. } | Ask::HashBytes { buffers, .. } | Ask::HashInOrder { buffers, .. },
+        )
+        | Stage::Done(Done::Write(buffers, _) | Done::HashBytes(_, buffers) | Done::HashInOrder(buffers)) => {
+            buffers
+        }
         _ => &[],
     }
 }
