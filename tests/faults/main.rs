@@ -17,10 +17,55 @@ mod random;
 #[allow(dead_code, reason = "shared with the end-to-end tests")]
 mod support;
 
+mod calls;
 mod crash;
+mod each_call;
+mod kernel;
 mod load;
+mod scenario;
 mod shadow;
 mod volume;
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use support::DEADLINE;
+use support::http::Request;
+
+/// Waits until nothing is open or under way in the daemon, and it has no more descriptors than that; how many it has.
+fn quiet(daemon: &support::daemon::Daemon, descriptors_max: usize) -> usize {
+    let deadline = Instant::now() + DEADLINE;
+    let mut http = daemon.http();
+    loop {
+        let stats = http.call(Request::get("/stats").token(&daemon.token)).expect(200).json();
+        let found = |name: &str| name.split('.').fold(&stats, |value: &Value, part| &value[part]).clone();
+        let over: Vec<_> = LEVELS.iter().filter(|(name, level)| found(name) != *level).collect();
+        let descriptors = daemon.process().descriptors();
+        if over.is_empty() && descriptors <= descriptors_max {
+            return descriptors;
+        }
+        let late = Instant::now() > deadline;
+        assert!(!late, "not reached: {over:?}; {descriptors} descriptors, {descriptors_max} before; {stats}");
+    }
+}
+
+/// Levels of `/stats`, and where they are when all is over but the request that asks.
+const LEVELS: &[(&str, u64)] = &[
+    ("tcp_sockets", 0),
+    ("udp_sockets", 0),
+    ("tcp_servers", 0),
+    ("ws_connections", 0),
+    ("http.connections", 1),
+    ("http.in_flight", 1),
+    ("http.streams", 0),
+    ("files.open", 0),
+    ("files.descriptors", 0),
+    ("files.writes_in_flight", 0),
+    ("memory.to_clients_bytes", 0),
+    ("memory.buffers_bytes", 0),
+    ("workers.jobs", 0),
+];
 
 /// A number that the environment may set, such as how often to do something.
 fn number(variable: &str, default: u64) -> u64 {

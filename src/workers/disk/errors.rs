@@ -44,21 +44,35 @@ pub(super) fn of_path(error: io::Error) -> DiskError {
     }
 }
 
-/// An error that may say that descriptors were short, the process's or the system's.
-pub(super) trait Shortage {
-    /// Whether it says so.
-    fn is_shortage(&self) -> bool;
-}
+/// An error that may have passed when the same is tried again.
+pub(super) trait Passing {
+    /// Its number, where it has one of its own.
+    fn errno(&self) -> Option<Errno>;
 
-impl Shortage for DiskError {
+    /// Whether descriptors were short, the process's or the system's.
     fn is_shortage(&self) -> bool {
-        matches!(self, DiskError::Io { errno, .. } if [Errno::EMFILE.0, Errno::ENFILE.0].contains(errno))
+        matches!(self.errno(), Some(Errno::EMFILE | Errno::ENFILE))
+    }
+
+    /// Whether a signal came between. The kernel's own file systems start again by themselves; those in user space or
+    /// on a network may not.
+    fn is_interruption(&self) -> bool {
+        self.errno() == Some(Errno::EINTR)
     }
 }
 
-impl Shortage for io::Error {
-    fn is_shortage(&self) -> bool {
-        [Errno::EMFILE, Errno::ENFILE].contains(&Errno::from_io(self))
+impl Passing for DiskError {
+    fn errno(&self) -> Option<Errno> {
+        match self {
+            DiskError::Io { errno, .. } => Some(Errno(*errno)),
+            _ => None,
+        }
+    }
+}
+
+impl Passing for io::Error {
+    fn errno(&self) -> Option<Errno> {
+        Some(Errno::from_io(self))
     }
 }
 

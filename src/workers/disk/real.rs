@@ -3,7 +3,7 @@
 
 use super::deletion::{self, DeletionLimits};
 use super::descriptors::{Descriptor, Descriptors};
-use super::errors::{Shortage, check_end, of_file};
+use super::errors::{Passing, check_end, of_file};
 use super::reserve::{self, retry};
 use super::{Disk, OpenHow, ReadNow, confined, listing, space};
 use crate::ids::RootNumber;
@@ -209,17 +209,20 @@ impl RealDisk {
         }
     }
 
-    /// Tries what needs a descriptor, giving up cached ones while there is none to be had.
-    fn with_descriptors<T, E: Shortage>(&self, attempt: impl Fn() -> Result<T, E>) -> Result<T, E> {
-        for _ in 1..SHORTAGE_ATTEMPTS {
+    /// Tries what needs a descriptor, giving up cached ones while there is none to be had, and again while a signal
+    /// interrupts.
+    fn with_descriptors<T, E: Passing>(&self, attempt: impl Fn() -> Result<T, E>) -> Result<T, E> {
+        let mut attempts_left = SHORTAGE_ATTEMPTS;
+        loop {
             match attempt() {
-                Err(error) if error.is_shortage() => {
+                Err(error) if error.is_interruption() => {}
+                Err(error) if error.is_shortage() && attempts_left > 1 => {
+                    attempts_left -= 1;
                     self.descriptors.shed_and_wait(SHORTAGE_SHED, SHORTAGE_WAIT);
                 }
                 other => return other,
             }
         }
-        attempt()
     }
 
     /// [`Self::with_descriptors`], for what happens below a root.
@@ -253,7 +256,7 @@ impl Disk for RealDisk {
 
     fn inspect(&self, file: &FileHandle) -> Result<FileStat, DiskError> {
         let (descriptor, _) = self.live(file)?;
-        let facts = files::facts(descriptor.file()).map_err(|error| self.judged(file, error))?;
+        let facts = retry(|| files::facts(descriptor.file())).map_err(|error| self.judged(file, error))?;
         Ok(FileStat { size: facts.size, allocated: facts.allocated, mtime_ms: facts.mtime_ms })
     }
 
@@ -353,7 +356,7 @@ impl Disk for RealDisk {
     }
 
     fn root_space(&self, root: &Root) -> Result<RootSpace, DiskError> {
-        space::root_space(root)
+        self.with_descriptors(|| space::root_space(root))
     }
 
     fn read_config(&self, path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {

@@ -41,7 +41,7 @@ fn reserve(descriptor: &Descriptor, size: u64) -> Result<bool, DiskError> {
 /// Refuses at once what can't fit, instead of filling the disk under everybody's feet to find out.
 fn check_room(file: &File, size: u64) -> Result<(), DiskError> {
     let Some(unused) = files::unused_bytes(file) else { return Ok(()) };
-    let facts = files::facts(file).map_err(of_file)?;
+    let facts = retry(|| files::facts(file)).map_err(of_file)?;
     let within = size.min(facts.size);
     // Both say too much: bytes that were compressed look missing, bytes that are reserved look like holes.
     let holes = files::holes(file, within, HOLES_MAX) + (size - within);

@@ -1,6 +1,7 @@
 //! What is read outside the roots' files: their space, and the daemon's own small files.
 
 use super::errors::{of_file, text};
+use super::reserve::retry;
 use crate::job::{DiskError, Root, RootSpace};
 use crate::platform::files;
 use std::fs::File;
@@ -23,7 +24,7 @@ pub(super) fn read_config(
 ) -> Result<Vec<u8>, String> {
     let told = |error: io::Error| format!("{} can't be read: {}.", path.display(), text(&error));
     let file = opened.map_err(told)?;
-    if !file.metadata().map_err(told)?.is_file() {
+    if !retry(|| file.metadata()).map_err(told)?.is_file() {
         return Err(format!("{} is not a regular file.", path.display()));
     }
     let bytes = read_up_to(&file, bytes_max as u64 + 1).map_err(told)?;

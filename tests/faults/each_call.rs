@@ -1,0 +1,175 @@
+//! Each call on a file that a scenario makes fails once: the first, the second, to the last. The method of SQLite and
+//! libtorrent.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use crate::calls::{Call, Calls, Wish};
+use crate::quiet;
+use crate::scenario::{self, Failure, Told};
+use crate::support::daemon::Home;
+
+/// What may fail and be made up for without a word: looks at what is in memory, at holes and at free space, and the quick
+/// look at a size, which a slower one follows.
+const MADE_UP_FOR: &[&str] = &["preadv2", "cachestat", "lseek", "statfs", "fstatfs", "statx"];
+
+/// A call: the step that made it, its name, and which of that name it was in that step.
+type Place = (&'static str, &'static str, usize);
+
+/// A course of the scenario, as judge and test share it.
+#[derive(Default)]
+struct Course {
+    step: &'static str,
+    /// Calls of this course so far.
+    seen: Vec<Place>,
+    /// Places that had their turn, in this course or one before.
+    done: BTreeSet<Place>,
+    struck: Option<Place>,
+}
+
+impl Course {
+    /// Whether it is this call's turn: one in each course.
+    fn strikes(&mut self, call: &Call) -> bool {
+        let before = self.seen.iter().filter(|(step, name, _)| (*step, *name) == (self.step, call.name));
+        let place = (self.step, call.name, before.count());
+        self.seen.push(place);
+        let strikes = self.struck.is_none() && self.done.insert(place);
+        if strikes {
+            self.struck = Some(place);
+        }
+        strikes
+    }
+}
+
+/// What the log's thread does has its own time, and a test of its own.
+fn is_the_logs(call: &Call) -> bool {
+    call.path.file_name().is_some_and(|name| name == "io-daemon.log")
+}
+
+/// Goes through the scenario until each call that is meant had its turn; holds what came of each against `judged`.
+fn each(what: &str, wish: Wish, meant: fn(&Call) -> bool, judged: impl Fn(Place, &[Failure])) {
+    let Some((daemon, calls)) = Calls::start(Home::new(), &[]) else { return };
+    let course = Arc::new(Mutex::new(Course::default()));
+    let (shared, home) = (Arc::clone(&course), daemon.home.path(""));
+    calls.judge(move |call| {
+        let is_meant = call.path.starts_with(&home) && !is_the_logs(call) && meant(call);
+        if is_meant && shared.lock().expect("a course").strikes(call) { wish } else { Wish::Pass }
+    });
+    let go = |number: usize| {
+        let on_step = |step| course.lock().expect("a course").step = step;
+        let failures = scenario::run(&daemon, &format!("course-{number}"), &on_step);
+        let mut course = course.lock().expect("a course");
+        course.seen.clear();
+        (course.struck.take(), failures)
+    };
+    let mut courses = 0;
+    let mut told = 0;
+    let mut descriptors = None;
+    while let (Some(place), failures) = go(courses) {
+        judged(place, &failures);
+        courses += 1;
+        told += usize::from(!failures.is_empty());
+        // After the first course; a few come and go by themselves, many would add up.
+        let most = descriptors.map_or(usize::MAX, |first| first + 4);
+        descriptors.get_or_insert(quiet(&daemon, most));
+    }
+    println!(
+        "{what}: {courses} calls, one at a time; the client was told of {told}, {} were made up for",
+        courses - told
+    );
+    assert!(courses > 10, "the scenario makes more calls than {courses}");
+}
+
+/// The one failure that there must be.
+fn only(place: Place, failures: &[Failure]) -> &Told {
+    match failures {
+        [Failure { step, told }] if *step == place.0 => told,
+        _ => panic!("{place:?} failed, and {failures:?} came of it"),
+    }
+}
+
+fn is_told_as(told: &Told, code: &str, errno: u32) -> bool {
+    match told {
+        Told::Code(found) => found == code,
+        Told::Errno(found) => *found == errno,
+        Told::Cut => false,
+    }
+}
+
+#[test]
+fn each_call_fails_once_and_nothing_is_lost() {
+    each(
+        "EIO",
+        Wish::Fail(libc::EIO),
+        |_| true,
+        |place, failures| {
+            if failures.is_empty() {
+                assert!(MADE_UP_FOR.contains(&place.1), "{place:?} failed and nobody was told");
+                return;
+            }
+            match (only(place, failures), place) {
+                // The head was sent before.
+                (Told::Cut, (_, "sendfile" | "pread64", _)) => {}
+                (Told::Code(code), ("refresh", ..)) => assert_eq!(code, "rpc_info_unreadable"),
+                (told, _) => assert!(is_told_as(told, "io_error", libc::EIO as u32), "{place:?}: {told:?}"),
+            }
+        },
+    );
+}
+
+#[test]
+fn each_call_that_takes_room_finds_none_once() {
+    let takes_room = |call: &Call| {
+        let makes = call.name == "openat2" && call.makes();
+        makes || matches!(call.name, "pwrite64" | "pwritev" | "fallocate" | "ftruncate" | "mkdirat")
+    };
+    each("ENOSPC", Wish::Fail(libc::ENOSPC), takes_room, |place, failures| {
+        let told = only(place, failures);
+        assert!(is_told_as(told, "disk_full", libc::ENOSPC as u32), "{place:?}: {told:?}");
+    });
+}
+
+#[test]
+fn each_call_that_opens_finds_no_descriptor_once_and_nobody_notices() {
+    let opens = |call: &Call| matches!(call.name, "openat" | "openat2");
+    each("EMFILE", Wish::Fail(libc::EMFILE), opens, |place, failures| {
+        if !failures.is_empty() {
+            println!("{place:?} and {failures:?}");
+        }
+    });
+}
+
+#[test]
+fn each_call_is_interrupted_once_and_nobody_notices() {
+    each(
+        "EINTR",
+        Wish::Fail(libc::EINTR),
+        |_| true,
+        |place, failures| {
+            if !failures.is_empty() {
+                println!("{place:?} and {failures:?}");
+            }
+        },
+    );
+}
+
+#[test]
+fn each_transfer_is_short_once_and_nobody_notices() {
+    let transfers = |call: &Call| {
+        matches!(call.name, "read" | "pread64" | "preadv2" | "pwrite64" | "pwritev" | "sendfile")
+    };
+    each("half of it", Wish::Half, transfers, |place, failures| {
+        if !failures.is_empty() {
+            println!("{place:?} and {failures:?}");
+        }
+    });
+}
+
+#[test]
+fn all_transfers_are_short_and_nobody_notices() {
+    let Some((daemon, calls)) = Calls::start(Home::new(), &[]) else { return };
+    let home = daemon.home.path("");
+    calls.judge(move |call| if call.path.starts_with(&home) { Wish::Half } else { Wish::Pass });
+    assert_eq!(scenario::run(&daemon, "all-short", &|_| {}), []);
+    quiet(&daemon, usize::MAX);
+}
