@@ -49,3 +49,36 @@ impl SessionId {
     /// No session: the owner of what one request alone has open.
     pub const NOBODY: SessionId = SessionId { slot: u32::MAX, serial: u32::MAX };
 }
+
+/// Tables of fewer places than this keep their memory.
+const PLACES_KEPT: usize = 64;
+
+/// Gives back the end of a table whose places are free, so that a crowd of connections that has gone leaves nothing.
+pub(crate) fn give_back<T>(places: &mut Vec<T>, is_free: impl Fn(&T) -> bool) {
+    let used = places.iter().rposition(|place| !is_free(place)).map_or(0, |last| last + 1);
+    places.truncate(used);
+    if places.capacity() > PLACES_KEPT && used < places.capacity() / 4 {
+        places.shrink_to(PLACES_KEPT.max(used * 2));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_shrinks_with_its_tenants() {
+        let mut places: Vec<Option<u8>> = vec![Some(1); 1_000];
+        places[10..].fill(None);
+        places[500] = Some(2);
+        give_back(&mut places, Option::is_none);
+        assert_eq!((places.len(), places[500]), (501, Some(2)));
+        assert!(places.capacity() >= 1_000, "not yet worth a move");
+        places[500] = None;
+        give_back(&mut places, Option::is_none);
+        assert_eq!(places.len(), 10);
+        assert!(places.capacity() < 100, "{}", places.capacity());
+        give_back(&mut places, |_| true);
+        assert!(places.is_empty());
+    }
+}

@@ -1,7 +1,7 @@
 //! The table of connections: slots with serials, so that a late event for someone who has gone finds nobody.
 
 use super::dispatch::Conn;
-use crate::ids::ConnId;
+use crate::ids::{ConnId, give_back};
 use crate::time::Time;
 
 #[derive(Debug)]
@@ -51,6 +51,9 @@ impl Slots {
         let conn = slot.conn.take()?;
         self.http -= usize::from(conn.is_client());
         self.live -= 1;
+        if id.slot as usize + 1 == self.slots.len() {
+            give_back(&mut self.slots, |slot| slot.conn.is_none());
+        }
         Some(conn)
     }
 
@@ -63,7 +66,7 @@ impl Slots {
 
     /// Whether a reminder at `deadline` must be set: none that comes as early is under way.
     pub(super) fn needs_reminder(&mut self, id: ConnId, deadline: Time) -> bool {
-        let slot = &mut self.slots[id.slot as usize];
+        let Some(slot) = self.slots.get_mut(id.slot as usize) else { return false };
         let needed = deadline < slot.reminded;
         if needed {
             slot.reminded = deadline;

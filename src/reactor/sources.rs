@@ -2,7 +2,7 @@
 
 use super::stream::Stream;
 use super::turn::Ready;
-use crate::ids::ConnId;
+use crate::ids::{ConnId, give_back};
 use mio::{Interest, Registry, Token};
 use std::io;
 use std::net::Shutdown;
@@ -88,6 +88,9 @@ impl Sources {
     pub(super) fn close(&mut self, registry: &Registry, id: ConnId, abort: bool) {
         let Some(slot) = self.slots.get_mut(id.slot as usize) else { return };
         let Some(source) = slot.take_if(|source| source.id == id) else { return };
+        if id.slot as usize + 1 == self.slots.len() {
+            give_back(&mut self.slots, Option::is_none);
+        }
         if abort {
             // Without lingering, close sends a reset; should that fail, the peer gets a FIN all the same.
             let _ = socket2::SockRef::from(&source.stream.0).set_linger(Some(std::time::Duration::ZERO));

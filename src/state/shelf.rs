@@ -1,6 +1,6 @@
 //! What connections share of themselves, by their identity. A name of someone who has gone finds nothing.
 
-use crate::ids::ConnId;
+use crate::ids::{ConnId, give_back};
 
 /// Values by connection.
 #[derive(Debug)]
@@ -40,9 +40,13 @@ impl<T> Shelf<T> {
 
     /// Takes the value of `id` away.
     pub fn take(&mut self, id: ConnId) -> Option<T> {
-        let place = self.places.get_mut(id.slot as usize)?;
+        let slot = id.slot as usize;
+        let place = self.places.get_mut(slot)?;
         let (_, value) = place.take_if(|(serial, _)| *serial == id.serial)?;
         self.len -= 1;
+        if slot + 1 == self.places.len() {
+            give_back(&mut self.places, Option::is_none);
+        }
         Some(*value)
     }
 
