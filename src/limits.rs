@@ -153,6 +153,7 @@ impl Limits {
             + self.bulk_floor_bytes
             + self.channel_out_bytes_max
             + self.peer_buffers_kept_max * BUFFER_BYTES
+            + 2 * SMALL_KEPT_BYTES_MAX
             + self.scratch_bytes()
             + self.input_bytes_max
             + self.connections_max * self.small_body_bytes()
@@ -226,6 +227,8 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// Bytes of small blocks that each of the two pools of `/io` keeps.
+pub const SMALL_KEPT_BYTES_MAX: usize = 512 << 10;
 /// The longest line of the log, in bytes; the rest of a longer one is cut off.
 pub const LOG_LINE_BYTES_MAX: usize = 4096;
 /// Lines of the log that wait for one of its writers, which share them.

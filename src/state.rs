@@ -22,6 +22,7 @@ pub mod rereads;
 pub mod roots;
 pub mod sessions;
 pub mod shelf;
+pub mod small;
 pub mod sockets;
 pub mod spaces;
 pub mod spare;

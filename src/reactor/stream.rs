@@ -18,8 +18,11 @@ impl Socket for Stream {
     #[cfg(target_os = "linux")]
     fn send(&self, slices: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
         use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
-        if !more {
-            return (&self.0).write_vectored(slices);
+        match slices {
+            // The kernel takes one slice for less than a list of one.
+            [slice] if !more => return (&self.0).write(slice),
+            _ if !more => return (&self.0).write_vectored(slices),
+            _ => {}
         }
         let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
         Ok(sendmsg(&self.0, slices, &mut SendAncillaryBuffer::default(), flags)?)

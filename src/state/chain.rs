@@ -2,14 +2,10 @@
 //! added is copied to the end, or was read there by the kernel; what is sent goes off the front. Nothing is ever
 //! shifted. It counts the memory that it holds, not only the bytes that are in it; the limits are its owners'.
 
+use super::small::BLOCK_BYTES_MAX;
 use super::spare::Spare;
 use crate::buffer::{BUFFER_BYTES, Buffer};
 use std::collections::VecDeque;
-
-/// A small chunk begins with at least that much room.
-const SMALL_BYTES_MIN: usize = 512;
-/// The largest small chunk.
-pub const SMALL_BYTES_MAX: usize = 32 << 10;
 
 #[derive(Debug)]
 enum Chunk {
@@ -151,13 +147,12 @@ impl Chain {
 
     /// A chunk for `len` bytes behind what waits already.
     fn fresh(&self, pool: &mut Pool, len: usize) -> Chunk {
-        if (self.bytes > SMALL_BYTES_MAX || len > SMALL_BYTES_MAX)
+        if (self.bytes > BLOCK_BYTES_MAX || len > BLOCK_BYTES_MAX)
             && let Some(buffer) = pool.take()
         {
             return Chunk::Pooled(buffer);
         }
-        let capacity = len.next_power_of_two().clamp(SMALL_BYTES_MIN, SMALL_BYTES_MAX);
-        Chunk::Small { bytes: Vec::with_capacity(capacity), sent: 0 }
+        Chunk::Small { bytes: pool.spare.small.take(len), sent: 0 }
     }
 
     /// Makes sure that the end is a pooled buffer with at least `room_min` bytes of room. `false` where the pool has
@@ -231,7 +226,7 @@ impl Chain {
         match chunk {
             Chunk::Pooled(buffer) => pool.give(buffer),
             Chunk::Lent(buffer) => give(buffer),
-            Chunk::Small { .. } => {}
+            Chunk::Small { bytes, .. } => pool.spare.small.give(bytes),
         }
         if self.chunks.is_empty() {
             // Thousands of sockets are idle at most times: none keeps the memory of its queue.

@@ -2,6 +2,7 @@
 //! are used now and then. What was not needed for a while goes back to the system, so that an idle daemon holds none.
 //! How many may be out is the business of the pools that stand on this.
 
+use super::small::SmallBlocks;
 use crate::buffer::Buffer;
 use crate::time::Time;
 
@@ -10,6 +11,8 @@ use crate::time::Time;
 pub struct Spare {
     /// The one used last is the last.
     free: Vec<Buffer>,
+    /// What is too little for a buffer.
+    pub small: SmallBlocks,
     max: usize,
     idle_ms: u64,
     /// The fewest that were free since the last look: so many were not needed.
@@ -20,7 +23,14 @@ pub struct Spare {
 impl Spare {
     /// Keeps nothing yet; later at most `max`, each until it was not needed for `idle_ms` milliseconds or twice that.
     pub fn new(max: usize, idle_ms: u64) -> Spare {
-        Spare { free: Vec::new(), max, idle_ms, unneeded: 0, next_look: Time::NEVER }
+        Spare {
+            free: Vec::new(),
+            small: SmallBlocks::default(),
+            max,
+            idle_ms,
+            unneeded: 0,
+            next_look: Time::NEVER,
+        }
     }
 
     /// An empty buffer, as warm as can be; `None` only where the system has no memory.
@@ -40,7 +50,7 @@ impl Spare {
 
     /// At the end of a step: from now on what is free is watched.
     pub fn watch(&mut self, now: Time) {
-        if self.next_look == Time::NEVER && !self.free.is_empty() {
+        if self.next_look == Time::NEVER && !(self.free.is_empty() && self.small.is_empty()) {
             self.unneeded = self.free.len();
             self.next_look = now.plus_ms(self.idle_ms);
         }
@@ -55,6 +65,7 @@ impl Spare {
     pub fn trim(&mut self, now: Time) {
         if self.next_look <= now {
             self.free.drain(..self.unneeded.min(self.free.len()));
+            self.small.trim();
             self.next_look = Time::NEVER;
             self.watch(now);
         }
