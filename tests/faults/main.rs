@@ -7,6 +7,9 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::print_stdout, reason = "what was done or left out, for whoever reads the run")]
 
+#[path = "../../examples/player/http.rs"]
+#[allow(dead_code, reason = "shared with an example; only the browser's driver is called by it")]
+mod http;
 #[path = "../soak/run/pattern.rs"]
 #[allow(dead_code, reason = "shared with the soak test")]
 mod pattern;
@@ -16,12 +19,17 @@ mod random;
 #[path = "../e2e/support/mod.rs"]
 #[allow(dead_code, reason = "shared with the end-to-end tests")]
 mod support;
+#[path = "../players/webdriver.rs"]
+#[allow(dead_code, reason = "shared with the tests of players")]
+mod webdriver;
 
 mod calls;
 mod crash;
 mod each_call;
+mod hostile_page;
 mod kernel;
 mod load;
+mod rebound;
 mod scenario;
 mod shadow;
 mod volume;
@@ -32,6 +40,9 @@ use serde_json::Value;
 
 use support::DEADLINE;
 use support::http::Request;
+
+/// As the browser's driver tells.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Waits until nothing is open or under way in the daemon, and it has no more descriptors than that; how many it has.
 fn quiet(daemon: &support::daemon::Daemon, descriptors_max: usize) -> usize {

@@ -29,7 +29,7 @@ impl Stage {
         let shared = scene.demo.shared.clone();
         let view = scene.demo.view(&scene.daemon)?;
         thread::spawn(move || drop(page.serve(view)));
-        Ok(Stage { browser: Browser::start(scene.folder())?, shared, origin })
+        Ok(Stage { browser: Browser::start(scene.folder(), &[])?, shared, origin })
     }
 
     /// Opens the page in the current tab, and waits until its video plays.

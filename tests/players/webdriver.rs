@@ -15,8 +15,8 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Starts chromedriver, and by it Chromium with an empty profile in `home`.
-    pub(crate) fn start(home: &Path) -> Result<Browser> {
+    /// Starts chromedriver, and by it Chromium with an empty profile in `home` and more arguments.
+    pub(crate) fn start(home: &Path, more: &[&str]) -> Result<Browser> {
         let mut child = Command::new("chromedriver")
             .arg("--port=0")
             .env("HOME", home)
@@ -30,11 +30,11 @@ impl Browser {
         std::thread::spawn(move || lines.for_each(drop));
         let http = Http::connect(port.ok_or("chromedriver tells no port")?, "")?;
         let mut browser = Browser { child, http, session: String::new() };
-        browser.open(home)?;
+        browser.open(home, more)?;
         Ok(browser)
     }
 
-    fn open(&mut self, home: &Path) -> Result<()> {
+    fn open(&mut self, home: &Path, more: &[&str]) -> Result<()> {
         let profile = format!("--user-data-dir={}", home.join("profile").display());
         let args = [
             "--headless",
@@ -50,6 +50,7 @@ impl Browser {
             "--autoplay-policy=no-user-gesture-required",
             &profile,
         ];
+        let args: Vec<_> = args.iter().chain(more).collect();
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": {"args": args},
