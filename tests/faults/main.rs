@@ -25,6 +25,7 @@ mod webdriver;
 
 mod calls;
 mod crash;
+mod disks;
 mod each_call;
 mod hostile_page;
 mod kernel;

@@ -52,6 +52,11 @@ impl Volume {
             .flatten()
     }
 
+    /// A new tmpfs with room for so many KiB; `None`, and why, where that can't be.
+    pub(crate) fn tmpfs(home: &Home, kib: u64) -> Option<Volume> {
+        Volume::mount(home, PathBuf::from("tmpfs"), format!("size={kib}k"))
+    }
+
     fn mount(home: &Home, source: PathBuf, options: String) -> Option<Volume> {
         let volume = Volume { folder: home.path("volume"), source, options };
         fs::create_dir(&volume.folder).expect("a folder");
@@ -63,11 +68,45 @@ impl Volume {
     }
 
     fn mounted(&self) -> bool {
-        run("mount", &["-o", &self.options, text(&self.source), text(&self.folder)])
+        let kind = if self.source == Path::new("tmpfs") { "tmpfs" } else { "ext4" };
+        run("mount", &["-t", kind, "-o", &self.options, text(&self.source), text(&self.folder)])
     }
 
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Mounts it anew with other options; whether the system does so.
+    pub(crate) fn remount(&self, options: &str) -> bool {
+        run("mount", &["-o", &format!("remount,{options}"), text(&self.folder)])
+    }
+
+    /// The disk has no bytes any more behind the first so many: what is there can't be read. What was read before is in
+    /// memory no more.
+    pub(crate) fn lose_all_behind(&mut self, bytes: u64) {
+        self.come_back();
+        File::options().write(true).open(&self.source).expect("the image").set_len(bytes).expect("shorter");
+    }
+
+    /// Someone pulls the plug: what is open stays open on a disk that is gone, and the folder goes, too.
+    pub(crate) fn unplug(&self) {
+        self.cut_power();
+        assert!(run("umount", &["-l", text(&self.folder)]), "the volume can't be unmounted");
+        fs::remove_dir(&self.folder).expect("an empty folder");
+    }
+
+    /// Plugs in what `copy` holds, in the same place.
+    pub(crate) fn plug_in(&mut self, copy: PathBuf) {
+        self.source = copy;
+        fs::create_dir(&self.folder).expect("a folder");
+        assert!(self.mounted(), "the volume can't be mounted");
+    }
+
+    /// A copy of what is on the disk.
+    pub(crate) fn copy(&self, to: PathBuf) -> PathBuf {
+        assert!(run("sync", &["-f", text(&self.folder)]), "the volume can't be synced");
+        fs::copy(&self.source, &to).expect("a copy");
+        to
     }
 
     /// Nothing that is not on the disk by now will be.
