@@ -15,11 +15,17 @@ use serde::Serialize;
 /// One at work and one behind it.
 const JOBS_OUT_MAX: usize = 2;
 
+/// One hash as JSON (PROTOCOL §5).
 #[derive(Serialize)]
 struct HashAnswer {
     algorithm: &'static str,
     hex: String,
     bytes: u64,
+}
+
+/// Answers with the hash of so many bytes.
+pub(super) fn answer(algorithm: Algorithm, hex: String, bytes: u64) -> Answer {
+    Answer::json(&HashAnswer { algorithm: algorithm.name(), hex, bytes })
 }
 
 /// A body being hashed.
@@ -111,12 +117,7 @@ impl HashBody {
         }
         let digest = self.hasher.finish();
         if self.as_json {
-            let hex = HEXLOWER.encode(digest.as_bytes());
-            Step::Reply(Answer::json(&HashAnswer {
-                algorithm: self.algorithm.name(),
-                hex,
-                bytes: self.bytes,
-            }))
+            Step::Reply(answer(self.algorithm, HEXLOWER.encode(digest.as_bytes()), self.bytes))
         } else {
             Step::Reply(Answer::bytes(digest.as_bytes().to_vec()))
         }

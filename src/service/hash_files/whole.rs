@@ -3,20 +3,12 @@
 use super::sources::Sources;
 use crate::job::{Algorithm, Ask, DiskError, Hasher, Lane};
 use crate::service::answer::Answer;
-use crate::service::{Cx, Step, refusals};
+use crate::service::{Cx, Step, hash_body, refusals};
 use crate::state::State;
 use data_encoding::HEXLOWER;
-use serde::Serialize;
 
 /// Bytes of a file that one job feeds at most.
 const STEP_BYTES: u64 = 8 << 20;
-
-#[derive(Serialize)]
-struct HashAnswer {
-    algorithm: &'static str,
-    hex: String,
-    bytes: u64,
-}
 
 /// A hash under way.
 #[derive(Debug)]
@@ -86,6 +78,6 @@ impl Whole {
         if self.as_text {
             return Answer::text(hex);
         }
-        Answer::json(&HashAnswer { algorithm: self.algorithm.name(), hex, bytes: self.total })
+        hash_body::answer(self.algorithm, hex, self.total)
     }
 }
