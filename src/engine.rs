@@ -122,6 +122,12 @@ impl Engine {
         conn.place(&mut self.state, &mut self.scratch)
     }
 
+    /// Whether this connection, which does not read at present, is to be told of the peer's end where nothing lies
+    /// before it.
+    pub fn awaits_end(&self, id: ConnId) -> bool {
+        self.slots.get(id).is_some_and(|conn| conn.awaits_end(&self.state))
+    }
+
     /// The kernel put `n` bytes (at least one) into the place it was last given.
     pub fn received(&mut self, id: ConnId, n: usize) {
         self.with(id, |conn, state, scratch| conn.received(state, scratch, n));
@@ -365,15 +371,21 @@ impl Engine {
         while self.state.input_bytes > self.state.limits.input_bytes_max && self.shed() {}
     }
 
+    /// What ends goes before what begins, so that a port that was given up can be had at once.
     fn deliver(&mut self) {
         loop {
-            while let Some((id, birth)) = self.state.births.take() {
+            let addressee = self.state.notes.addressee();
+            if addressee.is_none_or(|to| !self.is_live(to))
+                && let Some((id, birth)) = self.state.births.take()
+            {
                 let conn = Conn::born(id, birth, &mut self.state);
                 self.slots.fill(id, conn);
                 self.after(id);
+            } else if let Some((to, note)) = self.state.notes.take() {
+                self.with(to, |conn, state, _| conn.noted(state, note));
+            } else {
+                return;
             }
-            let Some((to, note)) = self.state.notes.take() else { return };
-            self.with(to, |conn, state, _| conn.noted(state, note));
         }
     }
 }

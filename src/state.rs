@@ -234,6 +234,9 @@ impl State {
     /// Sends a client a message on its `/io` connection, if that is still there.
     pub fn tell(&mut self, channel: ConnId, request_id: u32, message: &ServerMessage<'_>) {
         if self.channels.get(channel).is_some() {
+            if !matches!(message, ServerMessage::Keepalive) {
+                self.last_used = self.now;
+            }
             self.channels.push(channel, request_id, message);
             self.turns.want(channel);
         }

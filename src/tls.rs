@@ -9,6 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -118,13 +119,19 @@ pub struct Session {
 }
 
 impl Session {
-    /// Begins a handshake with the peer that calls itself `hostname`; `None` where that can be no name.
+    /// Begins a handshake with the peer that calls itself `hostname`; `None` where that can be no name, unless nothing
+    /// is to be validated: then the peer is not told a name.
     pub fn begin(trust: &Trust, hostname: &str, skip_validation: bool, wall_ms: u64) -> Option<Session> {
         trust.clock.0.store(wall_ms, Ordering::Relaxed);
         let config = if skip_validation { &trust.skipping } else { &trust.verifying };
         let name = match host::literal(hostname) {
             Some(ip) => ServerName::from(ip),
-            None => ServerName::try_from(hostname.to_owned()).ok()?,
+            None => match ServerName::try_from(hostname.to_owned()) {
+                Ok(name) => name,
+                // An address is never told in the handshake (RFC 6066 §3).
+                Err(_) if skip_validation => ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+                Err(_) => return None,
+            },
         };
         let mut connection = ClientConnection::new(config.clone(), name).ok()?;
         connection.set_buffer_limit(Some(OUT_BYTES_MAX));

@@ -158,6 +158,27 @@ impl Errno {
         self.0.checked_sub(NAME_BASE)
     }
 
+    /// The name of getaddrinfo's code where the number stands for one, by Linux's numbering: `"EAI_NONAME"`; `"EAI"`
+    /// where that has no name for it.
+    pub fn getaddrinfo_name(self) -> Option<&'static str> {
+        const NAMES: [&str; 11] = [
+            "EAI_BADFLAGS",
+            "EAI_NONAME",
+            "EAI_AGAIN",
+            "EAI_FAIL",
+            "EAI_NODATA",
+            "EAI_FAMILY",
+            "EAI_SOCKTYPE",
+            "EAI_SERVICE",
+            "EAI_ADDRFAMILY",
+            "EAI_MEMORY",
+            "EAI_SYSTEM",
+        ];
+        let code = self.getaddrinfo()? as usize;
+        let known = code.checked_sub(1).filter(|_| Platform::CURRENT == Platform::Linux);
+        Some(known.and_then(|index| NAMES.get(index)).copied().unwrap_or("EAI"))
+    }
+
     /// Whether it stands for an error.
     pub const fn is_error(self) -> bool {
         self.0 != 0
@@ -251,6 +272,9 @@ mod tests {
         assert_eq!(Errno::from_getaddrinfo(-2), Errno(0x1002));
         assert_eq!(Errno(0x1002).to_string(), "EAI_2");
         assert_eq!(Errno(0x1002).getaddrinfo(), Some(2));
+        assert_eq!((Errno(77).getaddrinfo_name(), Errno(0x1077).getaddrinfo_name()), (None, Some("EAI")));
+        #[cfg(target_os = "linux")]
+        assert_eq!(Errno(0x1002).getaddrinfo_name(), Some("EAI_NONAME"));
         assert_eq!(Errno(77).to_string(), "E77");
     }
 

@@ -148,6 +148,10 @@ impl Dial {
         if let Some(channel) = state.channels.get_mut(self.channel) {
             channel.ids.remove(&self.wire);
         }
+        let securing = state.sockets.get_mut(self.id).and_then(|socket| socket.securing.take());
+        if let Some(securing) = securing {
+            io::secure_failed(state, self.channel, securing.request_id, self.wire);
+        }
         let opening = Opening { conn: self.id, outcome: Err(errno) };
         io::report(state, self.plan.report, self.channel, self.wire, opening);
         self.end = Some(End { abort: false });
@@ -182,6 +186,8 @@ impl Dial {
             }
             Note::Close => self.fail(state, Errno::ECANCELED),
             Note::Overrun => self.fail(state, Errno::ENOBUFS),
+            // What is not connected can't be secured.
+            Note::Secure => self.fail(state, Errno::ECANCELED),
             Note::Cut => {
                 self.cut_attempts(state);
                 self.end.get_or_insert(End { abort: false });

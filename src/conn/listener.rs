@@ -60,7 +60,10 @@ impl Listener {
 
     fn finish(&mut self, state: &mut State) {
         self.end = Some(End { abort: false });
-        if let Some(channel) = state.channels.get_mut(self.channel) {
+        // TCP_STOP_LISTEN has freed the id, and something else may have it by now.
+        if let Some(channel) = state.channels.get_mut(self.channel)
+            && channel.ids.get(&self.wire) == Some(&self.id)
+        {
             channel.ids.remove(&self.wire);
         }
     }

@@ -25,6 +25,9 @@ use tls::Tls;
 /// How often a socket whose peer takes nothing is looked at once it may be the one to close, in milliseconds.
 const STALL_LOOK_MS: u64 = 1_000;
 
+/// How long grants for a few bytes wait for more, in milliseconds: a message for each would cost more than it tells.
+const GRANT_DELAY_MS: u64 = 50;
+
 /// A socket.
 #[derive(Debug)]
 pub struct Tcp {
@@ -160,6 +163,7 @@ impl Tcp {
         let report = connecting.plan.report;
         self.leave_connecting(state);
         self.free_id(state);
+        self.answer_secure(state);
         io::report(state, report, self.channel, self.wire, Opening { conn: self.id, outcome: Err(errno) });
         self.phase = Phase::Parting { until: state.now };
         self.finish(true);
@@ -185,7 +189,14 @@ impl Tcp {
             Phase::Open { .. } | Phase::Closing { .. } if self.is_stalled(state) => {
                 self.close(state, Errno::ETIMEDOUT);
             }
-            Phase::Open { .. } if self.handshake_deadline() <= state.now => self.handshake_expired(state),
+            Phase::Open { .. } if self.handshake_deadline() <= state.now => {
+                self.close(state, Errno::ECONNABORTED)
+            }
+            Phase::Open { .. } if self.grant_at(state) <= state.now => {
+                let rest = state.sockets.get_mut(self.id).and_then(|socket| socket.grant_rest());
+                self.tell_grant(state, rest);
+                self.set_deadline(state);
+            }
             Phase::Parting { until } if *until <= state.now => self.finish(!self.is_flushed(state)),
             _ => self.set_deadline(state),
         }
@@ -215,10 +226,22 @@ impl Tcp {
         self.deadline = match &self.phase {
             Phase::Connecting(connecting) => connecting.until,
             Phase::Candidate => Time::NEVER,
-            Phase::Open { .. } => stall.min(self.handshake_deadline()),
+            Phase::Open { .. } => stall.min(self.handshake_deadline()).min(self.grant_at(state)),
             Phase::Closing { until } => stall.min(*until),
             Phase::Parting { until } => *until,
         };
+    }
+
+    /// When the client is granted what is left to grant, though it is little.
+    fn grant_at(&self, state: &State) -> Time {
+        let owes = state.sockets.get(self.id).is_some_and(|socket| socket.owes_grant());
+        if owes && self.is_flushed(state) { self.progress_at.plus_ms(GRANT_DELAY_MS) } else { Time::NEVER }
+    }
+
+    fn tell_grant(&self, state: &mut State, grant: Option<u32>) {
+        if let (Some(bytes), Phase::Open { .. }) = (grant, &self.phase) {
+            state.tell(self.channel, 0, &ServerMessage::TcpCredit { socket_id: self.wire, bytes });
+        }
     }
 
     /// The peer has ended its side: all its bytes have come before.
@@ -279,8 +302,9 @@ impl Tcp {
         self.progress_at = state.now;
         if self.is_secured() {
             self.sent_records(state, n);
-        } else if let (Some(bytes), Phase::Open { .. }) = (state.sockets.sent(self.id, n), &self.phase) {
-            state.tell(self.channel, 0, &ServerMessage::TcpCredit { socket_id: self.wire, bytes });
+        } else {
+            let grant = state.sockets.sent(self.id, n);
+            self.tell_grant(state, grant);
         }
         if self.is_flushed(state) {
             self.flushed(state);
@@ -318,7 +342,7 @@ impl Tcp {
             }
             Note::Secure => self.secure(state),
             Note::Close => self.close_by_client(state),
-            Note::Overrun => self.close(state, Errno::ENOBUFS),
+            Note::Overrun => self.failed(state, Errno::ENOBUFS),
             Note::Cut => {
                 self.leave_connecting(state);
                 self.forget_open(state);
@@ -360,6 +384,7 @@ impl Tcp {
         }
         self.leave_line(state);
         self.free_id(state);
+        self.answer_secure(state);
         let message = ServerMessage::TcpClose { socket_id: self.wire, had_error: errno.is_error(), errno };
         state.tell(self.channel, 0, &message);
     }

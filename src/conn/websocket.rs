@@ -41,7 +41,7 @@ pub struct WebSocket {
     incoming: Incoming,
     /// No message has come yet.
     fresh: bool,
-    /// The session that a hello named before the token was shown.
+    /// The session that the upgrade or a hello named before the token was shown.
     named_session: Option<Box<str>>,
     /// Torrents that are active, by its last ACTIVITY.
     activity: u32,

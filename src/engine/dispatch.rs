@@ -101,6 +101,10 @@ impl Conn {
         }
     }
 
+    pub(super) fn awaits_end(&self, state: &State) -> bool {
+        if let Conn::Tcp(tcp) = self { tcp.awaits_end(state) } else { false }
+    }
+
     pub(super) fn received(&mut self, state: &mut State, scratch: &mut [u8], n: usize) {
         match self {
             Conn::Http(http) => http.received(state, scratch, n),
@@ -186,7 +190,11 @@ impl Conn {
         let Conn::Http(http) = self else { return None };
         let (upgrade, input) = http.take_upgrade()?;
         http.release(state);
-        let websocket = WebSocket::new(id, &upgrade.answer, upgrade.authenticated, upgrade.session, state);
+        let mut websocket =
+            WebSocket::new(id, &upgrade.answer, upgrade.authenticated, upgrade.session, state);
+        if let Some(name) = upgrade.named {
+            websocket.name_session(name);
+        }
         Some((Conn::WebSocket(Box::new(websocket)), input))
     }
 

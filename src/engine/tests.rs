@@ -27,6 +27,10 @@ impl Socket for Wire {
         Ok(n)
     }
 
+    fn is_at_end(&self) -> io::Result<bool> {
+        Ok(self.fin && self.incoming.borrow().is_empty())
+    }
+
     fn send(&self, slices: &[IoSlice<'_>], _more: bool) -> io::Result<usize> {
         let mut outgoing = self.outgoing.borrow_mut();
         slices.iter().for_each(|slice| outgoing.extend_from_slice(slice));

@@ -15,6 +15,10 @@ impl Socket for Stream {
         (&self.0).read(place)
     }
 
+    fn is_at_end(&self) -> io::Result<bool> {
+        Ok(self.0.peek(&mut [0])? == 0)
+    }
+
     #[cfg(target_os = "linux")]
     fn send(&self, slices: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
         use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};

@@ -17,6 +17,8 @@ pub trait Socket {
     fn receive(&self, place: &mut [u8]) -> io::Result<usize>;
     /// As `writev(2)`; `more`: further bytes follow at once.
     fn send(&self, slices: &[IoSlice<'_>], more: bool) -> io::Result<usize>;
+    /// Whether the peer's end is what comes next, with no byte before it. Takes nothing.
+    fn is_at_end(&self) -> io::Result<bool>;
 }
 
 /// What edges have told, and `WouldBlock` has not taken back.
@@ -138,7 +140,7 @@ fn read(
     ready: &mut Ready,
     budget: &mut Budget,
 ) -> bool {
-    let Some(place) = engine.place(id) else { return false };
+    let Some(place) = engine.place(id) else { return look_for_end(engine, id, socket, ready) };
     let room = place.len();
     match socket.receive(place) {
         Ok(0) => {
@@ -159,6 +161,27 @@ fn read(
             ready.readable = false;
             engine.drained(id);
         }
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
+        Err(error) => {
+            ready.readable = false;
+            engine.failed(id, Errno::from_io(&error));
+        }
+    }
+    false
+}
+
+/// Who may read nothing at present learns of the end all the same, where it was announced and no byte lies before it.
+fn look_for_end(engine: &mut Engine, id: ConnId, socket: &impl Socket, ready: &mut Ready) -> bool {
+    if !ready.ending || !engine.awaits_end(id) {
+        return false;
+    }
+    match socket.is_at_end() {
+        Ok(true) => {
+            ready.readable = false;
+            engine.ended(id);
+        }
+        Ok(false) => {}
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
         Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
         Err(error) => {
             ready.readable = false;

@@ -10,7 +10,7 @@ mod udp;
 pub use address::is_own;
 pub use listen::{accept, may_accept};
 pub use tcp::{Target, Wish, begin, report, send, send_on};
-pub use tls::{loaded, trust};
+pub use tls::{failed as secure_failed, loaded, trust};
 pub use udp::{bind_for, names_came, report_bound};
 
 use crate::ids::{ConnId, SessionId};
@@ -28,7 +28,7 @@ pub fn handle(state: &mut State, channel: ConnId, request_id: u32, message: Clie
             tcp::connect(state, channel, request_id, socket_id, Target { host: &host, port }, &options);
         }
         ClientMessage::TcpSend { socket_id, data } => {
-            send(state, channel, request_id, socket_id, data);
+            send(state, channel, request_id, socket_id, data, 0);
         }
         ClientMessage::TcpClose { socket_id } => tcp::close(state, channel, request_id, socket_id),
         ClientMessage::TcpListen { server_id, port, bind_addr } => {
@@ -38,15 +38,19 @@ pub fn handle(state: &mut State, channel: ConnId, request_id: u32, message: Clie
         ClientMessage::TcpCredit { socket_id, bytes } => {
             tcp::credit(state, channel, request_id, socket_id, bytes);
         }
-        ClientMessage::RangeAvailable { file_id, offset, length } => match session(state, channel) {
-            Some(session) => stream::available(state, session, file_id, offset, length),
-            None => state.metrics.messages_dropped += 1,
-        },
+        ClientMessage::RangeAvailable { file_id, offset, length } => {
+            let known = session(state, channel)
+                .is_some_and(|session| stream::available(state, session, file_id, offset, length));
+            if !known {
+                refuse(state, channel, request_id, "range_available: no deferred file of this id is open");
+            }
+        }
         ClientMessage::RangeUnavailable { range_id, reason } => {
             log::debug!("range {range_id} will not come: {reason}");
-            match session(state, channel) {
-                Some(session) => stream::unavailable(state, session, range_id),
-                None => state.metrics.messages_dropped += 1,
+            let known =
+                session(state, channel).is_some_and(|session| stream::unavailable(state, session, range_id));
+            if !known {
+                refuse(state, channel, request_id, "range_unavailable: no request of this id is open");
             }
         }
         ClientMessage::TcpSecure { socket_id, skip_validation, hostname } => {

@@ -49,6 +49,11 @@ impl Notes {
         self.queue.push_back((to, note));
     }
 
+    /// Whom the oldest is to.
+    pub fn addressee(&self) -> Option<ConnId> {
+        self.queue.front().map(|(to, _)| *to)
+    }
+
     /// Takes the oldest.
     pub fn take(&mut self) -> Option<(ConnId, Note)> {
         self.queue.pop_front()

@@ -11,7 +11,8 @@ use crate::state::shelf::Shelf;
 use crate::state::spare::Spare;
 use jstorrent_io_proto::limits::SOCKET_WINDOW_BYTES_DEFAULT;
 
-/// Bytes that the kernel took are granted anew once they are that many: a quarter of the window.
+/// Bytes that the kernel took are granted anew once they are that many, a quarter of the window; fewer once nothing
+/// follows them for a while ([`Socket::grant_rest`]).
 const GRANT_BYTES_MIN: u64 = SOCKET_WINDOW_BYTES_DEFAULT / 4;
 
 /// What the two sides granted each other (PROTOCOL §6.3).
@@ -105,9 +106,17 @@ impl Socket {
     fn grant(&mut self, taken: usize) -> Option<u32> {
         let credit = self.credit.as_mut().filter(|_| !self.deaf)?;
         credit.taken += taken as u64;
-        if credit.taken < GRANT_BYTES_MIN {
-            return None;
-        }
+        if credit.taken < GRANT_BYTES_MIN { None } else { self.grant_rest() }
+    }
+
+    /// Whether the kernel took bytes that the client was not granted anew.
+    pub fn owes_grant(&self) -> bool {
+        !self.deaf && self.credit.is_some_and(|credit| credit.taken > 0)
+    }
+
+    /// What the client is to be granted for all that the kernel took.
+    pub fn grant_rest(&mut self) -> Option<u32> {
+        let credit = self.credit.as_mut().filter(|credit| !self.deaf && credit.taken > 0)?;
         let bytes = std::mem::take(&mut credit.taken);
         credit.send_left += bytes;
         u32::try_from(bytes).ok()
@@ -199,17 +208,19 @@ impl Sockets {
         self.shelf.is_empty()
     }
 
-    /// Adds bytes for the peer.
-    pub fn push(&mut self, id: ConnId, bytes: &[u8]) -> Pushed {
+    /// Adds bytes for the peer. `following` more were announced with them: what was sent in one piece must have been
+    /// granted before it began, whatever the kernel takes meanwhile.
+    pub fn push(&mut self, id: ConnId, bytes: &[u8], following: u64) -> Pushed {
         let Some(socket) = self.shelf.get_mut(id).filter(|socket| !socket.deaf) else {
             return Pushed::Dropped;
         };
         if let Some(credit) = &mut socket.credit {
-            let Some(left) = credit.send_left.checked_sub(bytes.len() as u64) else {
+            let bytes = bytes.len() as u64;
+            if credit.send_left < bytes.saturating_add(following) {
                 socket.deaf = true;
                 return Pushed::Overrun;
-            };
-            credit.send_left = left;
+            }
+            credit.send_left -= bytes;
         }
         socket.used = true;
         let first = socket.queue.is_empty();

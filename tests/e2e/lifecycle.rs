@@ -398,6 +398,19 @@ fn active_torrents_keep_it_from_being_idle() {
 }
 
 #[test]
+fn what_peers_send_keeps_it_from_being_idle() {
+    let mut daemon = Daemon::start(&["--idle-timeout", "1"]);
+    let mut ws = Ws::authenticated(daemon.port, &daemon.token, "s1");
+    let mut peer = crate::io::connect(&mut ws, 1);
+    for _ in 0..5 {
+        assert!(!daemon.process().ends_within(Duration::from_millis(500)));
+        peer.write_all(b"x").unwrap();
+        assert_eq!(crate::io::receive(&mut ws, 1, 1), b"x");
+    }
+    assert_eq!(daemon.wait(), Ended::Status(0));
+}
+
+#[test]
 fn an_end_closes_websockets_with_1001_and_takes_no_new_connections() {
     let mut daemon = Daemon::start(&[]);
     let mut ws = Ws::authenticated(daemon.port, &daemon.token, "s1");

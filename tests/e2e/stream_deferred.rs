@@ -305,3 +305,18 @@ fn a_hundred_players_wait_while_others_are_served() {
     settle(&mut ws);
     assert!(scene.daemon.process().descriptors() <= before + 1);
 }
+
+#[test]
+fn ids_that_are_not_there_are_told_to_who_asks() {
+    let scene = Scene::new();
+    let mut ws = scene.channel();
+    for (opcode, said) in [
+        (RANGE_AVAILABLE, json!({"fileId": 999, "offset": 0, "length": 1})),
+        (RANGE_UNAVAILABLE, json!({"rangeId": 999, "reason": "none"})),
+    ] {
+        ws.send(&Op::new(opcode, 0, said.to_string()));
+        ws.send(&Op::new(opcode, 7, said.to_string()));
+        let error = ws.op();
+        assert_eq!((error.opcode, error.request_id), (0x7F, 7));
+    }
+}

@@ -22,6 +22,8 @@ pub struct Upgrade {
     pub authenticated: bool,
     /// The session that was named with the token.
     pub session: Option<SessionId>,
+    /// The session that was named without it: it counts once the token is shown.
+    pub named: Option<Box<str>>,
 }
 
 impl Http {
@@ -88,11 +90,14 @@ impl Http {
             return None;
         }
         let handshake = upgrade::check(head).ok()?;
-        let named = admitted.session_for(&found).ok()?.filter(|_| admitted.authenticated());
-        let session = named.map(|name| session::used(state, name)).transpose().ok()?;
+        let authenticated = admitted.authenticated();
+        let name = admitted.session_for(&found).ok()?;
+        let session =
+            name.filter(|_| authenticated).map(|name| session::used(state, name)).transpose().ok()?;
+        let named = name.filter(|_| !authenticated).map(Box::from);
         let mut answer = Vec::new();
         handshake.write(&mut answer);
-        Some(Upgrade { answer, authenticated: admitted.authenticated(), session })
+        Some(Upgrade { answer, authenticated, session, named })
     }
 
     /// The request as it begins: with a task, which may be no more than a refusal.

@@ -64,6 +64,12 @@ impl Tcp {
         }
     }
 
+    /// Whether its client's window is all that keeps it from reading: the peer's end needs no room in it.
+    pub fn awaits_end(&self, state: &State) -> bool {
+        let granted = state.sockets.get(self.id).map_or(0, |socket| socket.may_receive());
+        matches!(self.phase, Phase::Open { .. }) && !self.is_secured() && granted == 0
+    }
+
     /// The kernel put `n` bytes into the place.
     pub fn received(&mut self, state: &mut State, scratch: &[u8], n: usize) {
         match self.reading {
@@ -73,6 +79,7 @@ impl Tcp {
             Reading::Dropped => return,
         }
         self.expected = n;
+        state.last_used = state.now;
         state.metrics.bytes_received += n as u64;
         if let Some(socket) = state.sockets.get_mut(self.id) {
             socket.received(n);

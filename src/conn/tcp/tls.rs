@@ -2,7 +2,7 @@
 //! before it goes to the client. Owns the course of TCP_SECURE; the records are `crate::tls`'s.
 
 use super::{Phase, Tcp};
-use crate::service::io::trust;
+use crate::service::io::{self, trust};
 use crate::state::State;
 use crate::time::Time;
 use crate::tls::Session;
@@ -28,10 +28,11 @@ pub(super) enum Tls {
 impl Tcp {
     /// TCP_SECURE came, or the roots.
     pub(super) fn secure(&mut self, state: &mut State) {
-        let until = match self.tls {
+        let until = match &self.tls {
             Tls::None => state.now.plus_ms(CONNECT_WAIT_MS_DEFAULT),
-            Tls::Waiting { until } => until,
-            Tls::Active { .. } => return,
+            Tls::Waiting { until } => *until,
+            // What is secured, or is being secured, can't be secured: whatever is owed has failed.
+            Tls::Active { .. } => return self.close(state, Errno::ECONNABORTED),
         };
         let open = matches!(self.phase, Phase::Open { broken: None });
         let securing = state.sockets.get_mut(self.id).and_then(|socket| socket.securing.take());
@@ -64,11 +65,19 @@ impl Tcp {
 
     /// TCP_SECURED with status 1, then the end.
     fn fail_secure(&mut self, state: &mut State, request_id: u32) {
-        let message = ServerMessage::TcpSecured { socket_id: self.wire, status: Status::Failed };
-        state.tell(self.channel, request_id, &message);
+        io::secure_failed(state, self.channel, request_id, self.wire);
         match self.phase {
             Phase::Connecting(_) => self.fail_connect(state, Errno::ECANCELED),
             _ => self.close(state, Errno::ECONNABORTED),
+        }
+    }
+
+    /// It ends: a TCP_SECURE whose outcome is still owed has failed.
+    pub(super) fn answer_secure(&mut self, state: &mut State) {
+        let waiting = state.sockets.get_mut(self.id).and_then(|socket| socket.securing.take());
+        let owed = if let Tls::Active { owed, .. } = &mut self.tls { owed.take() } else { None };
+        for request_id in owed.into_iter().chain(waiting.map(|securing| securing.request_id)) {
+            io::secure_failed(state, self.channel, request_id, self.wire);
         }
     }
 
@@ -78,17 +87,6 @@ impl Tcp {
             Tls::Waiting { until } | Tls::Active { owed: Some(_), until, .. } => *until,
             Tls::None | Tls::Active { owed: None, .. } => Time::NEVER,
         }
-    }
-
-    /// The handshake took too long.
-    pub(super) fn handshake_expired(&mut self, state: &mut State) {
-        let owed = match &self.tls {
-            Tls::Active { owed, .. } => *owed,
-            _ => {
-                state.sockets.get_mut(self.id).and_then(|socket| socket.securing.take()).map(|s| s.request_id)
-            }
-        };
-        self.fail_secure(state, owed.unwrap_or(0));
     }
 
     /// Whether it is, or is being, secured.
@@ -123,10 +121,7 @@ impl Tcp {
         let shaken = !session.is_handshaking();
         if let Err(reason) = taken {
             log::debug!("TLS: {reason}");
-            return match *owed {
-                Some(request_id) => self.fail_secure(state, request_id),
-                None => self.close(state, Errno::ECONNABORTED),
-            };
+            return self.close(state, Errno::ECONNABORTED);
         }
         if let Some(request_id) = owed.take_if(|_| shaken) {
             let message = ServerMessage::TcpSecured { socket_id: self.wire, status: Status::Good };
@@ -152,6 +147,7 @@ impl Tcp {
             }
             state.channels.push_received(self.channel, self.wire, &session.plain()[..n]);
             session.give(n);
+            state.last_used = state.now;
             state.metrics.bytes_received += n as u64;
             if let Some(socket) = state.sockets.get_mut(self.id) {
                 socket.received(n);
@@ -165,18 +161,15 @@ impl Tcp {
 
     /// Encrypts what waits for the peer, as far as there is room for records.
     pub(super) fn encrypt(&mut self, state: &mut State) {
-        let Tls::Active { session, .. } = &mut self.tls else { return };
         loop {
+            let Tls::Active { session, .. } = &mut self.tls else { return };
             let part = state.sockets.get(self.id).and_then(|socket| socket.parts().next());
             let n = part.map_or(0, |part| session.put(part));
             if n == 0 {
                 return;
             }
             let grant = state.sockets.sent(self.id, n);
-            if let (Some(bytes), Phase::Open { .. }) = (grant, &self.phase) {
-                let message = ServerMessage::TcpCredit { socket_id: self.wire, bytes };
-                state.tell(self.channel, 0, &message);
-            }
+            self.tell_grant(state, grant);
         }
     }
 

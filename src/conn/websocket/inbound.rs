@@ -83,7 +83,7 @@ impl WebSocket {
             Incoming::Gathered(_) => self.gather(state, piece.kind, bytes),
             Incoming::Send(socket) => {
                 let socket = *socket;
-                io::send_on(state, socket, bytes);
+                io::send_on(state, socket, bytes, self.reader.frame_bytes_left());
             }
             Incoming::Swallow => {}
         }
@@ -105,7 +105,8 @@ impl WebSocket {
             gathered.extend_from_slice(&bytes[..head_bytes]);
             bytes = &bytes[head_bytes..];
             if let DataHead::TcpSend { request_id, socket_id } = DataHead::of(gathered) {
-                let socket = io::send(state, self.id, request_id, socket_id, bytes);
+                let following = self.reader.frame_bytes_left();
+                let socket = io::send(state, self.id, request_id, socket_id, bytes, following);
                 state.gathering.resized(self.id, gathered.len() - head_bytes, 0);
                 self.incoming = socket.map_or(Incoming::Swallow, Incoming::Send);
                 return;
@@ -157,6 +158,9 @@ impl WebSocket {
         };
         match packet {
             Ok(Packet::Message { request_id, message }) => self.handle(state, request_id, message),
+            Ok(Packet::Batch(batch)) if matches!(self.phase, Phase::Opening { .. }) => {
+                self.refuse_stranger(state, batch.request_id());
+            }
             Ok(Packet::Batch(batch)) => self.batch(state, batch),
             Err(malformed) => self.malformed(state, &malformed),
         }

@@ -22,8 +22,7 @@ impl WebSocket {
             ClientMessage::ClientHello(hello) => self.hello(state, request_id, hello.as_ref()),
             ClientMessage::Auth(auth) => self.auth(state, request_id, &auth),
             _ if matches!(self.phase, Phase::Opening { .. }) => {
-                self.error(state, request_id, "the token must be shown first: send AUTH");
-                self.close(state, close::POLICY, "no token");
+                self.refuse_stranger(state, request_id);
             }
             ClientMessage::Activity { count } => self.set_activity(state, count),
             other => return Err(other),
@@ -31,8 +30,19 @@ impl WebSocket {
         Ok(())
     }
 
+    /// Anything but hello and token before the token was shown.
+    pub(super) fn refuse_stranger(&mut self, state: &mut State, request_id: u32) {
+        self.error(state, request_id, "the token must be shown first: send AUTH");
+        self.close(state, close::POLICY, "no token");
+    }
+
     pub(super) fn error(&mut self, state: &mut State, request_id: u32, text: &str) {
         state.tell(self.id, request_id, &ServerMessage::Error { message: text.into() });
+    }
+
+    /// The session that it is to belong to once the token was shown.
+    pub fn name_session(&mut self, name: Box<str>) {
+        self.named_session = Some(name);
     }
 
     fn hello(&mut self, state: &mut State, request_id: u32, hello: Option<&Hello<'_>>) {
@@ -46,7 +56,9 @@ impl WebSocket {
         channel.features = Features::ALL.iter().filter(|feature| hello.features.has(*feature)).collect();
         let features = channel.features;
         log::info!("/io: hello from {:?}", hello.client.chars().take(64).collect::<String>());
-        self.named_session = hello.session_id.as_deref().map(Box::from);
+        if let Some(name) = hello.session_id.as_deref() {
+            self.name_session(name.into());
+        }
         if authenticated {
             self.join_named(state);
             self.offers_ranges(state);
@@ -72,8 +84,8 @@ impl WebSocket {
             self.authenticated(state);
         }
         let named = auth.extension.as_ref().and_then(|extension| extension.session_id.as_deref());
-        if let Some(named) = named {
-            self.named_session = Some(named.into());
+        if let Some(name) = named {
+            self.name_session(name.into());
         }
         self.join_named(state);
         self.starts_keepalive(state);

@@ -57,10 +57,15 @@ pub(super) fn bind_address(text: &str) -> Option<IpAddr> {
     if text.is_empty() { Some(Ipv4Addr::UNSPECIFIED.into()) } else { host::literal(text) }
 }
 
-/// TCP_STOP_LISTEN.
+/// TCP_STOP_LISTEN. Nothing answers it: the id is free at once.
 pub(super) fn stop(state: &mut State, channel: ConnId, request_id: u32, wire: u32) {
     match find(state, channel, wire).filter(|id| state.servers.get(*id).is_some()) {
-        Some(id) => state.notes.send(id, Note::Close),
+        Some(id) => {
+            if let Some(channel) = state.channels.get_mut(channel) {
+                channel.ids.remove(&wire);
+            }
+            state.notes.send(id, Note::Close);
+        }
         None => refuse(state, channel, request_id, "tcp_stop_listen: no server of this id is open"),
     }
 }

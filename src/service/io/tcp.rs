@@ -126,11 +126,19 @@ pub(super) fn open(state: &mut State, channel_id: ConnId, wire: u32, id: ConnId)
     state.sockets.open(id, Socket::new(channel_id, wire, credit));
 }
 
-/// TCP_SEND, or its beginning; the socket that further data of the same message is for ([`send_on`]).
-pub fn send(state: &mut State, channel: ConnId, request_id: u32, wire: u32, data: &[u8]) -> Option<ConnId> {
+/// TCP_SEND, or its beginning, with `following` bytes of its frame to come; the socket that further data of the same
+/// message is for ([`send_on`]).
+pub fn send(
+    state: &mut State,
+    channel: ConnId,
+    request_id: u32,
+    wire: u32,
+    data: &[u8],
+    following: u64,
+) -> Option<ConnId> {
     match find(state, channel, wire).filter(|id| state.sockets.get(*id).is_some()) {
         Some(socket) => {
-            send_on(state, socket, data);
+            send_on(state, socket, data, following);
             Some(socket)
         }
         None => {
@@ -142,11 +150,12 @@ pub fn send(state: &mut State, channel: ConnId, request_id: u32, wire: u32, data
 
 /// More data of a TCP_SEND. What comes for a socket that takes nothing any more is dropped: its TCP_CLOSE is on the
 /// way.
-pub fn send_on(state: &mut State, socket: ConnId, data: &[u8]) {
-    if data.is_empty() {
+pub fn send_on(state: &mut State, socket: ConnId, data: &[u8], following: u64) {
+    if data.is_empty() && following == 0 {
         return;
     }
-    match state.sockets.push(socket, data) {
+    state.last_used = state.now;
+    match state.sockets.push(socket, data, following) {
         Pushed::Queued { first: true } => state.notes.send(socket, Note::Queued),
         Pushed::Queued { first: false } => {}
         Pushed::Dropped => state.metrics.messages_dropped += 1,

@@ -11,7 +11,8 @@ use crate::tls::Trust;
 use jstorrent_io_proto::message::{ServerMessage, Status};
 use std::sync::Arc;
 
-/// TCP_SECURE. An id that is not there, or that is being secured, is status 1 at once; all else its connection settles.
+/// TCP_SECURE. An id that is not there is status 1 at once; all else its connection settles. Where one is under way
+/// already, both fail.
 pub(super) fn secure(
     state: &mut State,
     channel: ConnId,
@@ -21,18 +22,27 @@ pub(super) fn secure(
     hostname: &str,
 ) {
     let id = find(state, channel, wire);
-    match id.and_then(|id| Some((id, state.sockets.get_mut(id)?))) {
-        Some((id, socket)) if socket.securing.is_none() => {
-            let fresh = !socket.used;
-            socket.securing =
-                Some(Box::new(Securing { request_id, hostname: hostname.into(), skip_validation, fresh }));
-            state.notes.send(id, Note::Secure);
+    let Some((id, socket)) = id.and_then(|id| Some((id, state.sockets.get_mut(id)?))) else {
+        return failed(state, channel, request_id, wire);
+    };
+    state.notes.send(id, Note::Secure);
+    match &mut socket.securing {
+        Some(first) => {
+            first.fresh = false;
+            failed(state, channel, request_id, wire);
         }
-        _ => {
-            let message = ServerMessage::TcpSecured { socket_id: wire, status: Status::Failed };
-            state.tell(channel, request_id, &message);
+        None => {
+            let fresh = !socket.used;
+            let securing = Securing { request_id, hostname: hostname.into(), skip_validation, fresh };
+            socket.securing = Some(Box::new(securing));
         }
     }
+}
+
+/// TCP_SECURED with status 1.
+pub fn failed(state: &mut State, channel: ConnId, request_id: u32, wire: u32) {
+    let message = ServerMessage::TcpSecured { socket_id: wire, status: Status::Failed };
+    state.tell(channel, request_id, &message);
 }
 
 /// The roots, where they are there; else `who` is told by [`Note::Look`] once that is settled.

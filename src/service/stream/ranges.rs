@@ -16,12 +16,12 @@ pub fn new_deferred(state: &State) -> Deferred {
     Deferred { available, unsettled_until: Time::default() }
 }
 
-/// RANGE_AVAILABLE came from a client of that session, asked or not. One for no deferred file of its is dropped.
-pub fn available(state: &mut State, session: SessionId, file_id: u32, offset: u64, length: u64) {
+/// RANGE_AVAILABLE came from a client of that session, asked or not. Returns whether it has such a deferred file.
+pub fn available(state: &mut State, session: SessionId, file_id: u32, offset: u64, length: u64) -> bool {
     let id = FileId(file_id);
     let runs_all_max = state.limits.runs_max;
-    let Some(file) = state.files.get_mut(id, session) else { return drop_message(state) };
-    let Some(deferred) = &mut file.deferred else { return drop_message(state) };
+    let Some(file) = state.files.get_mut(id, session) else { return false };
+    let Some(deferred) = &mut file.deferred else { return false };
     let mut more = deferred.available.insert(offset, length);
     if state.ranges.runs.saturating_add_signed(more) > runs_all_max
         && more > 0
@@ -34,18 +34,19 @@ pub fn available(state: &mut State, session: SessionId, file_id: u32, offset: u6
     for (stream, _) in file.streams.iter().filter(|(_, lacks)| there.contains(lacks)) {
         state.notes.send(*stream, Note::Look);
     }
+    true
 }
 
-/// RANGE_UNAVAILABLE came from a client of that session: the stream is cut. One for a request that is not open (any
-/// more) is dropped.
-pub fn unavailable(state: &mut State, session: SessionId, range_id: u64) {
+/// RANGE_UNAVAILABLE came from a client of that session: the stream is cut. Returns whether the request is open, still.
+pub fn unavailable(state: &mut State, session: SessionId, range_id: u64) -> bool {
     let id = RangeId(range_id);
     match state.ranges.get(id).copied() {
         Some(range) if range.session == session => {
             state.ranges.remove(id);
             state.notes.send(range.stream, Note::Cut);
+            true
         }
-        _ => drop_message(state),
+        _ => false,
     }
 }
 
@@ -100,8 +101,4 @@ fn tell_streams(state: &mut State, session: SessionId) {
             state.notes.send(*stream, Note::Look);
         }
     }
-}
-
-fn drop_message(state: &mut State) {
-    state.metrics.messages_dropped += 1;
 }

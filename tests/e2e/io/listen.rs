@@ -87,3 +87,16 @@ fn what_is_in_the_way_of_listening_is_told() {
     ws.send(&Op::new(TCP_CLOSE, 4, 1_u32.to_le_bytes()));
     assert_eq!((ws.op().opcode, 4), (ERROR, 4));
 }
+
+#[test]
+fn the_id_of_a_stopped_server_is_free_at_once() {
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    let (_, port, _) = listen(&mut ws, 7, 0, "127.0.0.1");
+    for _ in 0..50 {
+        ws.send(&Op::new(TCP_STOP_LISTEN, 0, 7_u32.to_le_bytes()));
+        assert_eq!(listen(&mut ws, 7, port, "127.0.0.1"), (0, port, 0));
+    }
+    TcpStream::connect(("127.0.0.1", port)).unwrap();
+    assert_eq!(accepted(&ws.op()).0, 7);
+}

@@ -131,3 +131,29 @@ fn the_end_of_the_daemon_closes_with_1001() {
     assert_eq!(ws.closed(), 1001);
     assert_eq!(daemon.wait(), crate::support::daemon::Ended::Status(0));
 }
+
+#[test]
+fn a_batch_before_the_token_is_answered_as_a_whole() {
+    let daemon = Daemon::start(&[]);
+    let shown = auth(&daemon.token).bytes();
+    for inside in [&[][..], &[&(shown.len() as u32).to_le_bytes()[..], &shown].concat()] {
+        let mut ws = stranger(&daemon);
+        ws.send(&Op::new(BATCH, 4, inside));
+        let error = ws.op();
+        assert_eq!((error.opcode, error.request_id), (ERROR, 4));
+        assert_eq!(ws.closed(), 1008);
+    }
+}
+
+#[test]
+fn a_session_named_with_the_upgrade_counts_once_the_token_is_shown() {
+    let daemon = Daemon::start(&[]);
+    let udp = || Request::post("/control/open_socket").token(&daemon.token).session("named");
+    let mut ws =
+        Ws::open(daemon.http(), Ws::upgrade().session("named")).unwrap_or_else(|no| panic!("{no:?}"));
+    daemon.http().call(udp().json(&json!({"protocol": "udp"}))).refused(409, "no_io_channel");
+    hello(&mut ws, &json!({"client": "names no session"}));
+    ws.send(&auth(&daemon.token));
+    assert_eq!(ws.op().payload, [0]);
+    daemon.http().call(udp().json(&json!({"protocol": "udp"}))).expect(200);
+}

@@ -47,6 +47,10 @@ fn failures_have_their_number_and_its_name() {
     assert_eq!((&problem["errno"], &problem["errnoName"]), (&json!(111), &json!("ECONNREFUSED")));
     let own = control(&daemon, "open", "s", &json!({"host": "::1", "port": daemon.port, "protocol": "tcp"}));
     assert_eq!(own.refused(502, "connect_failed").json()["errno"], 13);
+    let nobody = json!({"host": "nobody.invalid", "port": 80, "protocol": "tcp"});
+    let unknown = control(&daemon, "open", "s", &nobody).refused(502, "connect_failed").json();
+    assert!(unknown["errno"].as_u64().is_some_and(|errno| errno > 0x1000), "{unknown}");
+    assert!(unknown["errnoName"].as_str().is_some_and(|name| name.starts_with("EAI_")), "{unknown}");
     control(&daemon, "open", "s", &json!({"protocol": "tcp"})).refused(400, "bad_parameter");
     control(&daemon, "open", "s", &json!({"host": "::1", "protocol": "udp"})).refused(400, "bad_parameter");
     control(&daemon, "open", "s", &json!({"protocol": "icmp"})).refused(400, "bad_json");

@@ -146,3 +146,73 @@ fn an_unknown_id_or_a_used_socket_is_status_1() {
     assert_eq!(secure(&mut ws, 1, 0, "localhost"), 1);
     assert_eq!(closed(&ws.op(), 1).0, 1);
 }
+
+#[test]
+fn a_second_request_is_answered_and_ends_both() {
+    let server = Server::new(rustls::ALL_VERSIONS);
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    // One after the other.
+    let echo = server.echo(1);
+    connect_to(&mut ws, 1, server.port());
+    assert_eq!(secure(&mut ws, 1, 1, "localhost"), 0);
+    assert_eq!(secure(&mut ws, 1, 1, "localhost"), 1);
+    assert_eq!(closed(&ws.op(), 1).0, 1);
+    assert!(!echo.join().unwrap());
+    // At once, the handshake under way or not begun.
+    let _peer = connect(&mut ws, 2);
+    for request_id in [5, 6] {
+        ws.send(&Op::new(TCP_SECURE, request_id, with_id(2, b"\x01localhost")));
+    }
+    let mut answers: Vec<_> = (0..2).map(|_| ws.op_of(TCP_SECURED)).collect();
+    answers.sort_by_key(|answer| answer.request_id);
+    assert_eq!(answers, [5, 6].map(|id| Op::new(TCP_SECURED, id, with_id(2, &[1]))));
+    assert_eq!(closed(&ws.op(), 2).0, 1);
+}
+
+#[test]
+fn what_is_not_connected_can_not_be_secured() {
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    ws.send(&tcp_connect(8, 3, "name.invalid", 443));
+    ws.send(&Op::new(TCP_SECURE, 9, with_id(3, b"\0name.invalid")));
+    // The look-up may have failed before, but never is the request left without an answer.
+    let (first, second) = (ws.op(), ws.op());
+    let mut both = [(first.opcode, first.request_id), (second.opcode, second.request_id)];
+    both.sort_unstable();
+    assert_eq!(both, [(TCP_CONNECTED, 8), (TCP_SECURED, 9)]);
+}
+
+#[test]
+fn who_validates_nothing_needs_no_name() {
+    let server = Server::new(rustls::ALL_VERSIONS);
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    for name in ["", "no name at all!", "127.0.0.1"] {
+        let echo = server.echo(5);
+        connect_to(&mut ws, 1, server.port());
+        assert_eq!(secure(&mut ws, 1, 1, name), 0, "{name:?}");
+        ws.send(&tcp_send(1, b"hello"));
+        assert_eq!(receive(&mut ws, 1, 5), b"hello");
+        assert_eq!(closed(&ws.op(), 1), (0, 0));
+        assert!(echo.join().unwrap());
+    }
+}
+
+#[test]
+fn whoever_ends_a_handshake_the_request_is_answered_first() {
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    for by_client in [true, false] {
+        let mut peer = connect(&mut ws, 1);
+        ws.send(&Op::new(TCP_SECURE, 33, with_id(1, b"\x01localhost")));
+        peer.read_exact(&mut [0; 100]).unwrap();
+        if by_client {
+            ws.send(&tcp_close(1));
+        } else {
+            drop(peer);
+        }
+        assert_eq!(ws.op(), Op::new(TCP_SECURED, 33, with_id(1, &[1])));
+        closed(&ws.op(), 1);
+    }
+}

@@ -269,6 +269,14 @@ impl Socket for SimSocket {
         Ok(count)
     }
 
+    fn is_at_end(&self) -> io::Result<bool> {
+        let pipe = self.0.borrow();
+        if pipe.reset {
+            return Err(ErrorKind::ConnectionReset.into());
+        }
+        Ok(pipe.to_engine.is_empty() && pipe.client_ended)
+    }
+
     fn send(&self, slices: &[IoSlice<'_>], _more: bool) -> io::Result<usize> {
         let mut pipe = self.0.borrow_mut();
         assert!(!pipe.engine_gone && !pipe.engine_ended, "a write behind our own end");
