@@ -15,11 +15,12 @@ use crate::state::Settings;
 use crate::state::random::Random;
 use crate::workers::Workers;
 use crate::workers::disk::{Disk, RealDisk};
-use jstorrent_io_proto::limits::{RPC_INFO_BYTES_MAX, SESSION_IDLE_MS};
+use jstorrent_io_proto::limits::{CONNECTIONS_MAX, RPC_INFO_BYTES_MAX, SESSION_IDLE_MS};
 use jstorrent_io_proto::rpc_info::{Profile, RootInfo};
 use jstorrent_io_proto::token::Token;
+use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -101,7 +102,19 @@ fn serve(options: &Options) -> Result<(), Failure> {
 }
 
 fn bind(port: u16) -> Result<TcpListener, Failure> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| Failure::Bind(port, error))
+    listen(port).map_err(|error| Failure::Bind(port, error))
+}
+
+/// As the standard library does it, but with a longer queue: its 128 overflow when a client opens hundreds of connections
+/// at a time, and each that is dropped comes again after a second.
+fn listen(port: u16) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    // On Windows this would let two processes have one port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
+    socket.listen(i32::try_from(CONNECTIONS_MAX).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
 }
 
 fn port_of(listener: &TcpListener) -> Result<u16, Failure> {

@@ -27,6 +27,8 @@ mod calls;
 mod crash;
 mod disks;
 mod each_call;
+mod floods;
+mod frames;
 mod hostile_page;
 mod kernel;
 mod load;
