@@ -83,6 +83,12 @@ impl RelPath {
         self.joined.split('/').filter(|part| !part.is_empty())
     }
 
+    /// Its first part, and the rest; `None` where it has fewer than two.
+    pub fn split_first(&self) -> Option<(Self, Self)> {
+        let (first, rest) = self.joined.split_once('/')?;
+        Some((RelPath { joined: first.to_owned() }, RelPath { joined: rest.to_owned() }))
+    }
+
     /// Its parts with `/` between them.
     pub fn as_str(&self) -> &str {
         &self.joined

@@ -7,6 +7,7 @@
 mod confined;
 mod deletion;
 mod descriptors;
+mod detour;
 mod errors;
 mod listing;
 mod perform;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 /// Links that one name may lead through, as in the kernel.
-const LINKS_MAX: usize = 40;
+pub(super) const LINKS_MAX: usize = 40;
 
 /// The folder of `root`. Opened anew for each operation, so that a root that was replaced, unmounted or mounted over
 /// is never mistaken for what is there now.

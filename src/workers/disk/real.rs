@@ -3,6 +3,7 @@
 
 use super::deletion::{self, DeletionLimits};
 use super::descriptors::{Descriptor, Descriptors};
+use super::detour::{self, Use};
 use super::errors::{Passing, check_end, of_file};
 use super::reserve::{self, retry};
 use super::{Disk, OpenHow, ReadNow, confined, listing, space};
@@ -80,7 +81,9 @@ impl RealDisk {
     fn reopen(&self, file: &FileHandle) -> Result<Arc<Descriptor>, DiskError> {
         let found = self.with_descriptors(|| {
             let root = confined::root_folder(&file.root)?;
-            confined::open(&root, confined::native(&file.path), file.writable)
+            detour::below(&root, &file.root, (&file.path, Use::Target), |folder, path| {
+                confined::open(folder, confined::native(path), file.writable)
+            })
         });
         let (opened, facts) = match found {
             // Something else has its name now.
@@ -225,13 +228,14 @@ impl RealDisk {
         }
     }
 
-    /// [`Self::with_descriptors`], for what happens below a root.
+    /// [`Self::with_descriptors`], for what `name` means below a root.
     fn below<T>(
         &self,
         root: &Root,
-        attempt: impl Fn(&cap_std::fs::Dir) -> Result<T, DiskError>,
+        name: (&RelPath, Use),
+        attempt: impl Fn(&cap_std::fs::Dir, &RelPath) -> Result<T, DiskError>,
     ) -> Result<T, DiskError> {
-        self.with_descriptors(|| attempt(&confined::root_folder(root)?))
+        self.with_descriptors(|| detour::below(&confined::root_folder(root)?, root, name, &attempt))
     }
 }
 
@@ -240,7 +244,8 @@ impl Disk for RealDisk {
         if path.is_root() {
             return Err(DiskError::IsDirectory);
         }
-        let (opened, facts, created) = self.below(root, |folder| {
+        let used_for = if how.create { Use::Make } else { Use::Target };
+        let (opened, facts, created) = self.below(root, (path, used_for), |folder, path| {
             if how.create {
                 confined::open_or_make(folder, path, how.write)
             } else {
@@ -326,11 +331,13 @@ impl Disk for RealDisk {
     }
 
     fn path_stat(&self, root: &Root, path: &RelPath) -> Result<PathStat, DiskError> {
-        self.below(root, |folder| confined::stat(folder, path))
+        self.below(root, (path, Use::Target), confined::stat)
     }
 
     fn path_list(&self, root: &Root, path: &RelPath) -> Result<Vec<String>, DiskError> {
-        self.below(root, |folder| listing::list(folder, path, self.limits.list_bytes_max))
+        self.below(root, (path, Use::Target), |folder, path| {
+            listing::list(folder, path, self.limits.list_bytes_max)
+        })
     }
 
     fn path_delete(&self, root: &Root, path: &RelPath) -> Result<(), DiskError> {
@@ -341,18 +348,20 @@ impl Disk for RealDisk {
             entries_max: self.limits.delete_entries_max,
             depth_max: self.limits.delete_depth_max,
         };
-        self.below(root, |folder| deletion::delete(folder, path, limits))
+        self.below(root, (path, Use::Entry), |folder, path| deletion::delete(folder, path, limits))
     }
 
     fn path_truncate(&self, root: &Root, path: &RelPath, size: u64) -> Result<(), DiskError> {
-        let (file, _) = self.below(root, |folder| confined::open(folder, confined::native(path), true))?;
+        let (file, _) = self.below(root, (path, Use::Target), |folder, path| {
+            confined::open(folder, confined::native(path), true)
+        })?;
         let resizing = self.resizing(root.number);
         let _shared = resizing.read().unwrap_or_else(PoisonError::into_inner);
         retry(|| file.set_len(size)).map_err(of_file)
     }
 
     fn make_folder(&self, root: &Root, path: &RelPath) -> Result<(), DiskError> {
-        self.below(root, |folder| confined::make_folder(folder, path))
+        self.below(root, (path, Use::Make), confined::make_folder)
     }
 
     fn root_space(&self, root: &Root) -> Result<RootSpace, DiskError> {

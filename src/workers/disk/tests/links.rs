@@ -83,6 +83,64 @@ fn links_that_stay_inside_are_followed() {
     assert!(t.at("deep/er/x/y").is_dir());
 }
 
+/// However the root's own path is spelt: by the configuration, or by the system.
+#[test]
+fn absolute_links_that_stay_inside_are_followed() {
+    let t = Fixture::new();
+    t.make("deep/er/file", b"inside");
+    symlink(t.at("deep"), t.at("folder")).unwrap();
+    symlink(t.at("folder/er/../er/file"), t.at("file")).unwrap();
+    symlink("../file", t.at("deep/chain")).unwrap();
+    symlink(t.at(""), t.at("root")).unwrap();
+    let alias = t.dir.path().join("alias");
+    symlink(&t.root.path, &alias).unwrap();
+    let by_alias = root_at(alias.clone());
+    symlink(alias.join("deep/er"), t.at("by alias")).unwrap();
+    for name in ["folder/er/file", "file", "deep/chain", "folder/chain", "root/folder/chain"] {
+        for root in [&t.root, &by_alias] {
+            let file = t.disk.open(root, &rel(name), WRITE).unwrap().file;
+            assert_eq!(t.read(&file, 0, 100), Ok((b"inside".to_vec(), 6)), "{name}");
+        }
+    }
+    assert!(t.disk.open(&by_alias, &rel("by alias/file"), READ).is_ok());
+    assert_eq!(t.open("by alias/file", READ).unwrap_err(), DiskError::EscapesRoot);
+    assert_eq!(t.open("root", READ).unwrap_err(), DiskError::IsDirectory);
+    assert_eq!(t.disk.path_list(&t.root, &rel("folder")).unwrap(), ["chain", "er"]);
+    assert!(t.disk.path_stat(&t.root, &rel("folder")).unwrap().is_directory);
+    assert!(t.open("folder/new/file", MAKE).unwrap().created);
+    assert!(t.at("deep/new/file").is_file());
+    assert_eq!(t.disk.make_folder(&t.root, &rel("folder/x/y")), Ok(()));
+    assert_eq!(t.disk.path_delete(&t.root, &rel("folder/chain")), Ok(()));
+    assert!(t.at("file").exists(), "the link itself was removed");
+    assert_eq!(t.disk.path_delete(&t.root, &rel("folder")), Ok(()));
+    assert!(t.at("deep/er/file").exists());
+}
+
+#[test]
+fn absolute_links_that_lead_out_or_round_are_refused() {
+    let t = Fixture::new();
+    let beside = t.dir.path().join("root but not quite");
+    std::fs::create_dir(&beside).unwrap();
+    symlink(&beside, t.at("beside")).unwrap();
+    symlink(t.at("../secret"), t.at("up")).unwrap();
+    symlink(t.at("up"), t.at("to up")).unwrap();
+    symlink(t.at("../root"), t.at("up and back")).unwrap();
+    for name in ["beside", "beside/new", "up", "to up", "up and back/new"] {
+        for error in refused(&t, name) {
+            assert_eq!(error, DiskError::EscapesRoot, "{name}");
+        }
+    }
+    symlink(t.at("b"), t.at("a")).unwrap();
+    symlink(t.at("a"), t.at("b")).unwrap();
+    for name in ["a", "b/x"] {
+        for error in refused(&t, name) {
+            assert_eq!(error, DiskError::LinkLoop, "{name}");
+        }
+    }
+    t.secret_is_untouched();
+    assert_eq!(std::fs::read_dir(beside).unwrap().count(), 0);
+}
+
 #[test]
 fn a_link_to_what_is_not_there_yet_is_filled_in() {
     let t = Fixture::new();

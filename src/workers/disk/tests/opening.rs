@@ -81,6 +81,26 @@ fn one_of_many_that_race_has_made_the_file() {
     }
 }
 
+/// On Linux one call takes one byte less than that.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_path_may_be_as_long_as_the_contract_says() {
+    let t = Fixture::new();
+    let name = format!("{}{}", format!("{}/", "x".repeat(100)).repeat(40), "y".repeat(56));
+    assert_eq!(name.len(), 4096);
+    let path = rel(&name);
+    assert_eq!(t.open(&name, WRITE).unwrap_err(), DiskError::NotFound);
+    assert_eq!(t.disk.path_stat(&t.root, &path).unwrap_err(), DiskError::NotFound);
+    assert!(!t.at(&"x".repeat(100)).exists());
+    t.make(&name, b"content");
+    assert_eq!(t.disk.path_truncate(&t.root, &path, 3), Ok(()));
+    assert_eq!(t.disk.path_stat(&t.root, &path).unwrap().size, 3);
+    assert_eq!(t.disk.path_list(&t.root, &path).unwrap_err(), DiskError::NotADirectory);
+    assert_eq!(t.disk.path_delete(&t.root, &path), Ok(()));
+    assert_eq!(t.disk.make_folder(&t.root, &path), Ok(()));
+    assert!(t.disk.path_stat(&t.root, &path).unwrap().is_directory);
+}
+
 #[test]
 fn a_size_is_reserved_on_opening() {
     let t = Fixture::new();
