@@ -293,10 +293,12 @@ impl Route {
     }
 }
 
-/// An id in its one spelling: decimal, without sign or leading zeros, of 32 bits.
+/// An id in its one spelling: decimal, without sign or leading zeros. What has more than 32 bits is 0, which no
+/// file has.
 fn file_id(text: &str) -> Option<u32> {
-    let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-    text.parse().ok().filter(|_| canonical)
+    let is_decimal = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_canonical = is_decimal && (text == "0" || !text.starts_with('0'));
+    is_canonical.then(|| text.parse().unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -327,6 +329,7 @@ mod tests {
     fn ids_keys_and_rests_are_taken_as_sent() {
         assert_eq!(found("/files/7"), Some((Endpoint::FileInfo, 7, "", "")));
         assert_eq!(found("/files/4294967295/read"), Some((Endpoint::FileRead, u32::MAX, "", "")));
+        assert_eq!(found("/files/4294967296"), Some((Endpoint::FileInfo, 0, "", "")));
         assert_eq!(found("/files/ensure_dir"), Some((Endpoint::EnsureDir, 0, "", "")));
         assert_eq!(found("/read/a%20b"), Some((Endpoint::KeyRead, 0, "a%20b", "")));
         assert_eq!(found("/hash/sha1"), Some((Endpoint::HashBodySha1, 0, "", "")));
@@ -349,7 +352,6 @@ mod tests {
             "/files/-1",
             "/files/+1",
             "/files/07",
-            "/files/4294967296",
             "/files/7/",
             "/files/7/read/",
             "/files/7/reads",

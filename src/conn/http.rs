@@ -26,6 +26,9 @@ use jstorrent_io_proto::route::{PortKind, Route};
 use outbound::Outbound;
 use respond::Respond;
 
+/// Times `linger_ms` that a connection outlives its last answer while its peer still sends.
+const LINGERS_MAX: u64 = 15;
+
 /// A client's connection.
 #[derive(Debug)]
 pub struct Http {
@@ -65,8 +68,8 @@ enum Phase {
     Head,
     /// A request under way.
     Request(Box<Request>),
-    /// The last answer is out; what still comes is dropped until the peer has seen it.
-    Linger,
+    /// The last answer is out; what still comes is dropped until the peer has seen it, or that time.
+    Linger(Time),
 }
 
 /// One request.
@@ -105,7 +108,7 @@ impl Phase {
         match self {
             Phase::Fresh | Phase::Idle | Phase::Head => 0,
             Phase::Request(_) => 1,
-            Phase::Linger => 2,
+            Phase::Linger(_) => 2,
         }
     }
 }
@@ -137,11 +140,6 @@ impl Http {
         (!self.known).then_some(self.opened_at)
     }
 
-    /// A request whose body is still arriving.
-    pub fn is_unfinished(&self) -> bool {
-        matches!(&self.phase, Phase::Request(request) if !request.body.is_done())
-    }
-
     /// When [`expired`](Http::expired) is due.
     pub fn deadline(&self) -> Time {
         self.deadline
@@ -158,7 +156,7 @@ impl Http {
         let tight = if state.is_tight() { state.limits.head_read_tight_bytes } else { usize::MAX };
         let head_len = scratch.len().min(tight).min(state.limits.head_read_bytes).max(1);
         match &mut self.phase {
-            Phase::Fresh | Phase::Idle | Phase::Head | Phase::Linger => Some(&mut scratch[..head_len]),
+            Phase::Fresh | Phase::Idle | Phase::Head | Phase::Linger(_) => Some(&mut scratch[..head_len]),
             // What has come before must go first.
             Phase::Request(_) if !self.input.is_empty() => None,
             Phase::Request(request) => {
@@ -228,7 +226,11 @@ impl Http {
                     }
                     self.progress(state);
                 }
-                Phase::Linger => return bytes.len(),
+                Phase::Linger(until) => {
+                    // Who still sends has not read the answer yet.
+                    self.deadline = state.now.plus_ms(state.limits.linger_ms).min(*until);
+                    return bytes.len();
+                }
             }
             if before == (consumed, self.phase.step()) {
                 return consumed;
@@ -248,7 +250,7 @@ impl Http {
     pub fn ended(&mut self, state: &mut State) {
         self.peer_ended = true;
         match &self.phase {
-            Phase::Fresh | Phase::Idle | Phase::Head | Phase::Linger => self.finish(false),
+            Phase::Fresh | Phase::Idle | Phase::Head | Phase::Linger(_) => self.finish(false),
             Phase::Request(request) if !request.body.is_done() => self.finish(true),
             Phase::Request(_) => self.hung_up(state),
         }
@@ -332,7 +334,7 @@ impl Http {
     /// The daemon ends: idle connections close, a stream is cut, any other request is finished first.
     fn begin_exit(&mut self) {
         match &mut self.phase {
-            Phase::Fresh | Phase::Idle | Phase::Head | Phase::Linger => self.finish(false),
+            Phase::Fresh | Phase::Idle | Phase::Head | Phase::Linger(_) => self.finish(false),
             Phase::Request(request) => {
                 let is_stream = request.task.as_ref().is_some_and(Task::is_stream);
                 request.respond.close = true;
@@ -384,7 +386,7 @@ impl Http {
             return self.finish(false);
         }
         state.effects.push_back(Effect::ShutdownWrite(self.id));
-        self.phase = Phase::Linger;
+        self.phase = Phase::Linger(state.now.plus_ms(state.limits.linger_ms * LINGERS_MAX));
         self.input = Vec::new();
         self.deadline = state.now.plus_ms(state.limits.linger_ms);
     }

@@ -52,19 +52,6 @@ impl Conn {
         }
     }
 
-    /// A request whose body is still arriving.
-    pub(super) fn is_unfinished(&self) -> bool {
-        match self {
-            Conn::Http(http) => http.is_unfinished(),
-            Conn::WebSocket(_)
-            | Conn::Tcp(_)
-            | Conn::Udp(_)
-            | Conn::Listener(_)
-            | Conn::Dial(_)
-            | Conn::File(_) => false,
-        }
-    }
-
     pub(super) fn deadline(&self) -> Time {
         match self {
             Conn::Http(http) => http.deadline(),

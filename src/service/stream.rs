@@ -49,7 +49,7 @@ pub fn begin(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
     let session = if call.admitted.by_ticket() { ticket::redeem(cx.state, call, id)? } else { call.owner()? };
     let file = files::find(cx.state, session, id)?;
     let handle = file.handle.clone();
-    let plan = Box::new(Plan::new(call.head, file));
+    let plan = Box::new(Plan::new(call.head, call.found.rest, file));
     if let Some(file) = cx.state.files.get_mut(id, session) {
         file.streams.insert(cx.me, u64::MAX);
     }

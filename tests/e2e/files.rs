@@ -133,6 +133,10 @@ fn requests_on_open_files_are_checked() {
     assert_eq!(get(format!("/files/{id}/read?offset=8&length=100")).expect(200).text(), "89");
     assert_eq!(get(format!("/files/{id}/read?offset=10")).expect(200).body, b"");
     get(format!("/files/{id}/read?offset=11")).refused(416, "offset_beyond_end");
+    for offset in [1 << 62, 1 << 63, u64::MAX] {
+        get(format!("/files/{id}/read?offset={offset}&length=5")).refused(416, "offset_beyond_end");
+    }
+    get("/files/4294967297".to_owned()).refused(404, "no_such_file");
     get(format!("/files/{id}/read?offset=1&offset=2")).refused(400, "bad_parameter");
     get(format!("/files/{id}/read?offset=-1")).refused(400, "bad_parameter");
     let head = call(&daemon, Request::new("HEAD", &format!("/files/{id}/read"))).expect(200);
@@ -182,6 +186,8 @@ fn the_dialect_reads_and_writes_by_key_and_path() {
     by_key(&daemon, patch, "neu/é".as_bytes()).expect(200);
     let beyond = Request::get("/read/main").field("X-Offset", "3000001").field("X-Length", "0");
     by_key(&daemon, beyond, "neu/é".as_bytes()).refused(416, "offset_beyond_end");
+    let absurd = Request::get("/read/main").field("X-Offset", "18446744073709551615").field("X-Length", "9");
+    by_key(&daemon, absurd, "neu/é".as_bytes()).refused(416, "offset_beyond_end");
     let too_long = Request::get("/read/main").field("X-Offset", "0").field("X-Length", "3000001");
     by_key(&daemon, too_long, "neu/é".as_bytes()).refused(416, "offset_beyond_end");
     let read = Request::get("/read/main").field("X-Length", "5");

@@ -114,6 +114,21 @@ fn chunks_that_cannot_be_read_say_why() {
 }
 
 #[test]
+fn an_open_file_that_was_deleted_is_not_hashed() {
+    let daemon = daemon_with(&[("f", b"0123456789")]);
+    let open = Request::post("/files/open").json(&json!({"root": "main", "path": "f"}));
+    let id = call(&daemon, open).expect(200).json()["fileId"].as_u64().unwrap();
+    let range = json!([{"fileId": id, "offset": 0, "length": 10}]);
+    let whole = json!({"algorithm": "sha1", "fileRanges": range});
+    let chunked = json!({"algorithm": "sha1", "fileRanges": range, "chunkSize": 10});
+    let hash = |body| call(&daemon, Request::post("/hash/from-file").json(body));
+    hash(&whole).expect(200);
+    fs::remove_file(daemon.home.root().join("f")).unwrap();
+    hash(&chunked).refused(404, "not_found");
+    hash(&whole).refused(404, "not_found");
+}
+
+#[test]
 fn a_file_that_shrinks_while_it_is_hashed_is_an_error_and_no_more() {
     let daemon = daemon_with(&[]);
     let path = daemon.home.root().join("big");

@@ -152,6 +152,28 @@ fn a_shutdown_request_is_answered_and_then_obeyed() {
     assert_eq!(daemon.wait(), Ended::Status(0));
 }
 
+/// A request is in flight from the moment its head has come.
+#[test]
+fn a_write_that_has_begun_may_end_after_the_end_has_begun() {
+    let mut daemon = Daemon::start(&[]);
+    let mut writer = daemon.http();
+    let open = json!({"root": "main", "path": "f", "write": true, "create": true});
+    let request = Request::post("/files/open").token(&daemon.token).session("s").json(&open);
+    let id = writer.call(request).expect(201).json()["fileId"].as_u64().unwrap();
+    let target = format!("/files/{id}/write?offset=0");
+    let write = Request::new("PATCH", &target).token(&daemon.token).session("s").body(vec![7; 100_000]);
+    let bytes = write.bytes(writer.port());
+    writer.send_bytes(&bytes[..bytes.len() - 50_000]);
+    let path = daemon.home.root().join("f");
+    while std::fs::metadata(&path).unwrap().len() == 0 {}
+    daemon.process().signal(Signal::TERM);
+    daemon.wait_for_stderr("ending");
+    writer.send_bytes(&bytes[bytes.len() - 50_000..]);
+    assert_eq!(writer.response().expect(200).json(), json!({"written": 100_000}));
+    assert_eq!(std::fs::read(path).unwrap(), vec![7; 100_000]);
+    assert_eq!(daemon.wait(), Ended::Status(0));
+}
+
 #[test]
 fn silent_and_half_sent_connections_do_not_hold_up_the_end() {
     let mut daemon = Daemon::start(&[]);

@@ -277,7 +277,7 @@ fn names_and_types_are_those_of_the_opened_file() {
             "text/plain; charset=utf-8",
             "inline; filename=\"page.html\"; filename*=UTF-8''page.html",
         ),
-        ("noending", "application/octet-stream", "inline; filename=\"noending\"; filename*=UTF-8''noending"),
+        ("noending", "video/x-msvideo", "inline; filename=\"noending\"; filename*=UTF-8''noending"),
     ] {
         fs::create_dir_all(daemon.home.root().join("dir.mp4")).unwrap();
         fs::write(daemon.home.root().join("dir.mp4").join(name), "x").unwrap();
@@ -285,6 +285,23 @@ fn names_and_types_are_those_of_the_opened_file() {
         let response = daemon.http().call(get(&daemon, &format!("/stream/{id}/other.avi"))).expect(200);
         assert_eq!(response.field("Content-Type"), Some(content_type), "{name}");
         assert_eq!(response.field("Content-Disposition"), Some(disposition), "{name}");
+    }
+}
+
+#[test]
+fn a_file_whose_name_tells_nothing_has_the_type_of_what_it_is_called() {
+    let daemon = daemon_with("payload.bin", b"x");
+    let id = open(&daemon, json!({"root": "main", "path": "payload.bin"}));
+    for (called, content_type) in [
+        ("", "application/octet-stream"),
+        ("/", "application/octet-stream"),
+        ("/any-name.mkv", "video/x-matroska"),
+        ("/a%20b/c.m4v", "video/mp4"),
+        ("/page.html", "text/plain; charset=utf-8"),
+        ("/any-name", "application/octet-stream"),
+    ] {
+        let response = daemon.http().call(get(&daemon, &format!("/stream/{id}{called}"))).expect(200);
+        assert_eq!(response.field("Content-Type"), Some(content_type), "{called}");
     }
 }
 

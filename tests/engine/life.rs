@@ -267,6 +267,53 @@ fn writes_in_flight_are_finished_before_the_end() {
 }
 
 #[test]
+fn writes_whose_heads_have_come_are_finished_before_the_end() {
+    let mut bench = Bench::new();
+    let file = bench.open("f", true);
+    let (writer, stuck) = (bench.connect(), bench.connect());
+    let write = bench.request("PATCH", &format!("/files/{file}/write")).session("s").body("last words");
+    let bytes = write.bytes();
+    let (first, rest) = bytes.split_at(bytes.len() - 5);
+    bench.send(writer, first);
+    bench.send(stuck, first);
+    bench.engine.begin_exit();
+    bench.run();
+    bench.wait_ms(1_900);
+    assert!(!bench.engine.is_over());
+    bench.send(writer, rest);
+    assert_eq!(bench.response(writer, false).unwrap().ok().json()["written"], 10);
+    assert_eq!(bench.read("f"), b"last words");
+    bench.wait_ms(100);
+    assert!(bench.engine.is_over(), "nobody is waited for any longer");
+}
+
+/// A client that reads the answer only when it has sent everything, however slowly, gets to read it.
+#[test]
+fn an_early_answer_is_not_lost_while_the_body_still_comes() {
+    let mut bench = Bench::new();
+    let id = bench.connect();
+    let nobody = Request::new("POST", "/hash/sha1").at("127.0.0.1:4000").body(vec![7; 20 << 10 << 10]);
+    let bytes = nobody.bytes();
+    let step = bytes.len() / 20 + 1;
+    for part in bytes.chunks(step) {
+        assert_eq!(bench.send(id, part), part.len());
+        bench.wait_ms(1_400);
+        assert!(!bench.was_reset(id));
+    }
+    bench.response(id, false).unwrap().refused(401, "token_invalid");
+    bench.wait_ms(2_001);
+    assert!(!bench.was_reset(id) && bench.has_ended(id));
+    // It does not last for ever.
+    let id = bench.connect();
+    bench.send(id, &bytes[..step]);
+    for _ in 0..31 {
+        bench.send(id, b"more");
+        bench.wait_ms(1_000);
+    }
+    bench.assert_at_rest();
+}
+
+#[test]
 fn a_connection_that_waits_is_not_timed_out_for_what_is_not_its_fault() {
     let mut bench = Bench::new();
     bench.hold("HashInOrder");

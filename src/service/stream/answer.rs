@@ -26,6 +26,7 @@ pub(super) struct Plan {
     etag: String,
     last_modified_s: i64,
     is_deferred: bool,
+    content_type: &'static str,
 }
 
 /// An answer, and whether something is still to be watched over.
@@ -37,8 +38,9 @@ pub(super) enum Made {
 }
 
 impl Plan {
-    /// Judges the request's conditions by the validators of the file's opening.
-    pub(super) fn new(head: &Head<'_>, file: &OpenFile) -> Plan {
+    /// Judges the request's conditions by the validators of the file's opening. `called` is what the target calls the
+    /// file.
+    pub(super) fn new(head: &Head<'_>, called: &str, file: &OpenFile) -> Plan {
         let etag = format!("\"{:016x}\"", file.tag);
         let last_modified_s = i64::try_from(file.mtime_ms / 1000).unwrap_or(i64::MAX);
         let verdict = precondition::evaluate(head, &Validators { etag: &etag, last_modified_s });
@@ -46,7 +48,9 @@ impl Plan {
         // RFC 9110 §14.2: ranges are defined for GET alone.
         let counts = verdict == Verdict::Proceed { range_counts: true } && !is_head;
         let range = counts.then(|| head.list("range")).flatten().map(|field| Box::from(&*field));
-        Plan { is_head, verdict, range, etag, last_modified_s, is_deferred: file.deferred.is_some() }
+        let content_type = content_type(&file.handle, called);
+        let is_deferred = file.deferred.is_some();
+        Plan { is_head, verdict, range, etag, last_modified_s, is_deferred, content_type }
     }
 
     /// Whether the file's bytes are there only when the client says so.
@@ -110,8 +114,7 @@ impl Plan {
 
     fn several(&self, parts: &mut Parts<'_>, ranges: &[ByteRange], size: u64) -> Content {
         let boundary = HEXLOWER.encode(&parts.state.random.bytes::<16>());
-        let content_type = content_type(parts.handle);
-        let multipart = Multipart { boundary: &boundary, content_type, size };
+        let multipart = Multipart { boundary: &boundary, content_type: self.content_type, size };
         let mut content = self.content(parts.handle, 206, multipart.content_length(ranges));
         content.content_type = Some(multipart.content_type().into());
         for &range in ranges {
@@ -128,7 +131,7 @@ impl Plan {
 
     /// A head with everything that does not depend on the range, and no body as yet.
     fn content(&self, handle: &FileHandle, status: u16, length: u64) -> Content {
-        let mut content = Content::new(status, content_type(handle), Vec::new());
+        let mut content = Content::new(status, self.content_type, Vec::new());
         content.length = Length::Bytes(length);
         content.body = Vec::new();
         content.fields = self.validator_fields();
@@ -146,8 +149,12 @@ impl Plan {
     }
 }
 
-fn content_type(handle: &FileHandle) -> &'static str {
-    mime::from_name(handle.path.file_name().unwrap_or_default())
+/// By the file's own name, or, where that tells nothing, by what the target calls it.
+fn content_type(handle: &FileHandle, called: &str) -> &'static str {
+    match mime::from_name(handle.path.file_name().unwrap_or_default()) {
+        mime::OCTET_STREAM => mime::from_name(called),
+        known => known,
+    }
 }
 
 /// What parts of the file are made of.

@@ -22,7 +22,7 @@ impl Parts {
     pub(super) fn read(&mut self, source: &impl Source, into: &mut [u8]) -> Result<usize, DiskError> {
         let mut count = 0;
         while count < into.len() {
-            let Some(part) = self.unread() else { break };
+            let Some(part) = self.unread(source)? else { break };
             let room = into.len() - count;
             let wanted = usize::try_from(part.length).map_or(room, |left| left.min(room));
             let got = match source.read_at(&part.file, part.offset, &mut into[count..count + wanted])? {
@@ -36,11 +36,14 @@ impl Parts {
         Ok(count)
     }
 
-    /// The part that is being read, if anything is left.
-    fn unread(&mut self) -> Option<&mut FileRange> {
+    /// The part that is being read, if anything is left. A file is asked for its size when its turn comes, because
+    /// that tells whether it was deleted.
+    fn unread(&mut self, source: &impl Source) -> Result<Option<&mut FileRange>, DiskError> {
         while self.current.as_ref().is_none_or(|part| part.length == 0) {
-            self.current = Some(self.rest.next()?);
+            let Some(next) = self.rest.next() else { return Ok(None) };
+            source.size(&next.file)?;
+            self.current = Some(next);
         }
-        self.current.as_mut()
+        Ok(self.current.as_mut())
     }
 }

@@ -65,7 +65,7 @@ impl Source for Files {
     }
 
     fn size(&self, file: &FileHandle) -> Result<u64, DiskError> {
-        Ok(self.contents[file.key as usize].len() as u64)
+        self.contents.get(file.key as usize).map(|content| content.len() as u64).ok_or(DiskError::NotFound)
     }
 }
 
