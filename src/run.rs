@@ -6,13 +6,14 @@ use crate::engine::Engine;
 use crate::exit::ExitStatus;
 use crate::limits::{Limits, WorkerLimits};
 use crate::logging;
-use crate::reactor::event_loop::{Ground, PARENT, Reactor, SIGNALS, Watches};
+use crate::reactor::event_loop::{Ground, PARENT, Reactor, SIGNALS, Watches, epoch_ms};
 use crate::reactor::parent::{ParentWatch, Start};
 use crate::reactor::signals::Signals;
 use crate::reactor::stdin::StdinWatch;
 use crate::ready::{self, Ready};
 use crate::state::Settings;
 use crate::state::random::Random;
+use crate::time::Time;
 use crate::workers::Workers;
 use crate::workers::disk::{Disk, RealDisk};
 use jstorrent_io_proto::limits::{CONNECTIONS_MAX, RPC_INFO_BYTES_MAX, SESSION_IDLE_MS};
@@ -23,7 +24,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 /// Why there is no daemon.
 enum Failure {
@@ -151,7 +152,6 @@ fn settings(options: &Options, token: &Token, port: u16, stream_port: u16) -> Se
         Mode::Installed { install_id, rpc_info } => (Some(install_id.clone()), Some(rpc_info.clone())),
         Mode::Dev { .. } => (None, None),
     };
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Settings {
         token: token.clone(),
         install_id,
@@ -161,7 +161,7 @@ fn settings(options: &Options, token: &Token, port: u16, stream_port: u16) -> Se
         session_ms: if idle_timeout_ms == 0 { SESSION_IDLE_MS } else { idle_timeout_ms },
         port,
         stream_port,
-        epoch_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(0),
+        epoch_ms: epoch_ms(Time::default()),
     }
 }
 

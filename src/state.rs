@@ -58,7 +58,8 @@ pub struct Settings {
     pub port: u16,
     /// The port for streams alone.
     pub stream_port: u16,
-    /// Milliseconds since 1970 at [`Time`] zero: only for what is shown to people and clients.
+    /// Milliseconds since 1970 at [`Time`] zero, which the reactor keeps true when that clock jumps. For what is shown to
+    /// people and clients, and for certificates; nothing is measured by it.
     pub epoch_ms: u64,
 }
 

@@ -24,7 +24,7 @@ use mio::{Events, Poll, Token, Waker};
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 const WAKER: Token = own_token(0);
 /// The token of the parent watch.
@@ -34,6 +34,13 @@ pub const SIGNALS: Token = own_token(2);
 const MAIN_LISTENER: Token = own_token(3);
 const STREAM_LISTENER: Token = own_token(4);
 const EVENTS_MAX: usize = 1024;
+
+/// When the engine's time zero was, in milliseconds since 1970, by the clock on the wall as it is `now`: that one jumps, as
+/// when a machine was asleep or is told the time at last.
+pub fn epoch_ms(now: Time) -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX).saturating_sub(now.millis())
+}
 
 /// What ends the daemon from outside.
 #[derive(Default)]
@@ -114,7 +121,9 @@ impl<D: Disk> Reactor<D> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         while !self.engine.is_over() {
             self.wait(&mut events)?;
-            self.engine.advance(self.now());
+            let now = self.now();
+            self.engine.state.settings.epoch_ms = epoch_ms(now);
+            self.engine.advance(now);
             for event in &events {
                 self.event(event);
             }

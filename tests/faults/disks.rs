@@ -211,6 +211,33 @@ fn a_disk_that_is_pulled_out_and_put_back_is_served_again() {
 }
 
 #[test]
+fn a_file_that_shrinks_while_it_is_read_cuts_the_answer() {
+    let daemon = Daemon::start(&[]);
+    let path = daemon.home.root().join("file");
+    let size = 48 << 20;
+    let by_id = |id: u64| (format!("/files/{id}/read"), "x");
+    let by_name = ("/read/main".to_owned(), "ZmlsZQ==");
+    let file = open(&daemon, "main", "file");
+    for (target, name) in [by_id(file), by_name] {
+        fs::File::create(&path).and_then(|file| file.set_len(size)).expect("room");
+        let mut http = daemon.http();
+        let request = Request::get(&target).token(&daemon.token).session("s").field("X-Path-Base64", name);
+        http.send(&request);
+        let (mut stream, mut got) = http.into_parts();
+        got.resize(1, 0);
+        stream.read_exact(&mut got).expect("a head");
+        fs::File::options().write(true).open(&path).and_then(|file| file.set_len(100)).expect("shorter");
+        let end = stream.read_to_end(&mut got);
+        assert!(end.is_err(), "{target}: a reset, and no plain end after {} bytes", got.len());
+        assert!((got.len() as u64) < size, "{target}");
+    }
+    on_file(&daemon, "GET", file, "read?offset=101", b"").refused(416, "offset_beyond_end");
+    check_others(&daemon);
+    on_file(&daemon, "POST", file, "close", b"").expect(200);
+    quiet(&daemon, usize::MAX);
+}
+
+#[test]
 fn a_limit_on_the_size_of_files_is_told_and_survived() {
     if !has("prlimit") {
         return;

@@ -24,6 +24,7 @@ mod support;
 mod webdriver;
 
 mod calls;
+mod clock;
 mod crash;
 mod disks;
 mod each_call;
@@ -33,8 +34,10 @@ mod hostile_page;
 mod kernel;
 mod load;
 mod rebound;
+mod resets;
 mod scenario;
 mod shadow;
+mod sizes;
 mod volume;
 
 use std::time::Instant;
