@@ -264,6 +264,7 @@ impl State {
         self.buffers.wake(&mut self.notes);
         self.channels.wake(&mut self.notes);
         self.connects.wake(&mut self.notes);
+        self.sockets.keep_within(self.bulk_left());
         let now = self.now;
         self.spares_mut().into_iter().for_each(|spare| spare.watch(now));
         let may_be_read = !self.peers_are_full() && !self.writes_are_full();

@@ -24,6 +24,8 @@ pub struct Udp {
     channel: ConnId,
     wire: u32,
     phase: Phase,
+    /// It waits for room in its channel.
+    in_line: bool,
     end: Option<End>,
 }
 
@@ -45,7 +47,7 @@ impl Udp {
         let (channel, wire) =
             state.datagrams.get(id).map_or((ConnId::NOBODY, 0), |socket| (socket.channel, socket.wire));
         state.effects.push_back(Effect::BindUdp { id, at: plan.at });
-        Udp { id, channel, wire, phase: Phase::Binding(plan), end: None }
+        Udp { id, channel, wire, phase: Phase::Binding(plan), in_line: false, end: None }
     }
 
     /// The system's word on the port.
@@ -92,8 +94,11 @@ impl Udp {
 
     /// Room for one datagram; `None` while the channel has none.
     pub fn place<'a>(&mut self, state: &mut State, scratch: &'a mut [u8]) -> Option<&'a mut [u8]> {
-        let open = matches!(self.phase, Phase::Open);
-        (open && state.channels.way(self.channel, self.id, 0).is_some()).then_some(scratch)
+        if self.in_line || !matches!(self.phase, Phase::Open) {
+            return None;
+        }
+        self.in_line = state.channels.way(self.channel, self.id, 0).is_none();
+        (!self.in_line).then_some(scratch)
     }
 
     /// A datagram came.
@@ -147,6 +152,10 @@ impl Udp {
             }
             Note::Look => {
                 io::names_came(state, self.id);
+                state.turns.want(self.id);
+            }
+            Note::ReadOn => {
+                self.in_line = false;
                 state.turns.want(self.id);
             }
             _ => state.turns.want(self.id),

@@ -338,7 +338,7 @@ impl Channels {
     }
 
     /// How bytes may be read for a channel by `who`; where there is no room, `who` stands in line, and is told when
-    /// to try again.
+    /// to try again. Until then it must not ask: finding out whether it stands there would mean to look at hundreds.
     ///
     /// `expected`: about how many bytes may come.
     pub fn way(&mut self, id: ConnId, who: ConnId, expected: usize) -> Option<Way> {
@@ -363,9 +363,7 @@ impl Channels {
         if channel.line.is_empty() {
             self.crowded.push(id);
         }
-        if !channel.line.contains(&who) {
-            channel.line.push_back(who);
-        }
+        channel.line.push_back(who);
         None
     }
 

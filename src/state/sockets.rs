@@ -4,6 +4,7 @@
 //! Memory towards peers is counted over all sockets, room that is not filled included, because a limit on payload
 //! alone would not bound what is held. See [`Sockets::is_full`] for what happens at the limit.
 
+use crate::buffer::BUFFER_BYTES;
 use crate::ids::ConnId;
 use crate::limits::Limits;
 use crate::state::chain::{Chain, Pool};
@@ -144,6 +145,7 @@ pub struct Sockets {
     pool: Pool,
     held: usize,
     floor_bytes: usize,
+    kept_max: usize,
 }
 
 impl Sockets {
@@ -155,7 +157,15 @@ impl Sockets {
             pool: Pool::new(usize::MAX, Spare::new(limits.peer_buffers_kept_max, limits.buffers_idle_ms)),
             held: 0,
             floor_bytes: limits.bulk_floor_bytes,
+            kept_max: limits.peer_buffers_kept_max,
         }
+    }
+
+    /// Keeps as many free buffers as the rest of the bulk budget has room for, but for a few that are on top of it: a
+    /// client that is faster than its peers fills and empties many.
+    pub fn keep_within(&mut self, bulk_left: usize) {
+        let room = bulk_left.saturating_sub(self.held) / BUFFER_BYTES;
+        self.pool.spare_mut().set_max(room.max(self.kept_max));
     }
 
     /// The free buffers.

@@ -71,6 +71,13 @@ impl Spare {
         }
     }
 
+    /// At most so many from now on.
+    pub fn set_max(&mut self, max: usize) {
+        self.max = max;
+        self.free.drain(..self.free.len().saturating_sub(max));
+        self.unneeded = self.unneeded.min(self.free.len());
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.free.len()
@@ -117,6 +124,8 @@ mod tests {
         let mut spare = spare(2);
         give(&mut spare, 3);
         assert_eq!(spare.len(), 2);
+        spare.set_max(1);
+        assert_eq!(spare.len(), 1);
         let mut none = self::spare(0);
         give(&mut none, 1);
         none.watch(Time(0));
