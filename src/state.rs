@@ -267,7 +267,7 @@ impl State {
         self.sockets.keep_within(self.bulk_left());
         let now = self.now;
         self.spares_mut().into_iter().for_each(|spare| spare.watch(now));
-        let may_be_read = !self.peers_are_full() && !self.writes_are_full();
+        let may_be_read = !self.peers_are_full() && !self.writes_are_full() && !self.datagrams.is_full();
         if !self.unread_channels.is_empty() && (may_be_read || self.gathering.take_change()) {
             for channel in self.unread_channels.drain(..) {
                 self.notes.send(channel, notes::Note::ReadOn);

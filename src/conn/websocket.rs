@@ -222,7 +222,9 @@ impl WebSocket {
             self.unread_until = patient_until;
             return false;
         }
-        !state.peers_are_full() && state.gathering.may_grow(self.id, self.gathered())
+        !state.datagrams.is_full()
+            && !state.peers_are_full()
+            && state.gathering.may_grow(self.id, self.gathered())
     }
 
     /// The client has ended its side.
@@ -332,9 +334,13 @@ impl WebSocket {
         for (_, socket) in std::mem::take(&mut channel.ids) {
             state.notes.send(socket, Note::Cut);
         }
-        let works = state.channels.get_mut(self.id).map(|channel| std::mem::take(&mut channel.works));
-        for work in works.unwrap_or_default() {
+        let Some(channel) = state.channels.get_mut(self.id) else { return };
+        let (works, openers) = (std::mem::take(&mut channel.works), std::mem::take(&mut channel.openers));
+        for work in works {
             state.notes.send(work, Note::Cut);
+        }
+        for opener in openers {
+            state.notes.send(opener, Note::Look);
         }
     }
 

@@ -80,6 +80,9 @@ pub fn open(cx: &mut Cx<'_>, pending: Pending, body: &[u8]) -> Result<Task, Refu
             _ => return Err(bad("host and port go together.")),
         },
     };
+    if let Some(channel) = cx.state.channels.get_mut(channel) {
+        channel.openers.push(cx.me);
+    }
     Ok(Task::OpenSocket(Box::new(OpenSocket { me: cx.me, channel, wire, phase })))
 }
 
@@ -127,6 +130,9 @@ impl OpenSocket {
             };
             self.phase = match resolved {
                 None => return Step::Wait,
+                Some(Ok(_)) if cx.state.channels.get(self.channel).is_none() => {
+                    Phase::Over(Some(Errno::ECANCELED))
+                }
                 Some(Ok(ip)) => bind(cx, self.channel, self.wire, Some(SocketAddr::new(ip, *port))),
                 Some(Err(errno)) => Phase::Over(Some(errno)),
             };
@@ -136,13 +142,19 @@ impl OpenSocket {
             _ => cx.state.openings.take(cx.me).and_then(|openings| Some(openings.first()?.outcome)),
         };
         match outcome {
-            None if cx.state.channels.get(self.channel).is_none() => Step::Reply(failed(Errno::ECANCELED)),
+            None if self.is_void(cx.state) => Step::Reply(failed(Errno::ECANCELED)),
             None => Step::Wait,
             Some(outcome) => {
                 self.phase = Phase::Over(None);
                 Step::Reply(outcome.map_or_else(failed, |opened| self.opened(opened)))
             }
         }
+    }
+
+    /// The channel closed meanwhile, and with it what was being opened.
+    fn is_void(&self, state: &State) -> bool {
+        let channel = state.channels.get(self.channel);
+        channel.is_none_or(|channel| !channel.ids.contains_key(&self.wire))
     }
 
     fn opened(&self, opened: Opened) -> Answer {
@@ -156,6 +168,9 @@ impl OpenSocket {
 
     /// Whoever asked has gone, or has the answer: a socket that nobody was told of closes.
     pub(super) fn release(&mut self, state: &mut State) {
+        if let Some(channel) = state.channels.get_mut(self.channel) {
+            channel.openers.retain(|opener| *opener != self.me);
+        }
         if let Phase::Opening(conn) = self.phase {
             state.notes.send(conn, Note::Close);
             state.openings.take(self.me);

@@ -58,6 +58,8 @@ pub struct Channel {
     pub ids: HashMap<u32, ConnId>,
     /// Work on files that is under way for it.
     pub works: Vec<ConnId>,
+    /// Requests over HTTP that wait for a socket to open here.
+    pub openers: Vec<ConnId>,
     last_own_id: u32,
     out: Chain,
     /// Small messages that wait for others of their round.
@@ -83,6 +85,7 @@ impl Channel {
             recv_window: SOCKET_WINDOW_BYTES_DEFAULT as u32,
             ids: HashMap::new(),
             works: Vec::new(),
+            openers: Vec::new(),
             last_own_id: FIRST_OWN_ID - 1,
             out: Chain::default(),
             batch: Batch::default(),

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 
 use crate::support::DEADLINE;
 use crate::support::daemon::Daemon;
+use crate::support::http::Request;
 use crate::support::ws::{Op, Ws};
 
 const UDP_BIND: u8 = 0x20;
@@ -128,4 +129,22 @@ fn a_group_is_joined_on_all_interfaces() {
     assert_eq!(ws.op_of(ERROR).request_id, 3);
     peer.send_to(b"to the group", (Ipv4Addr::new(239, 192, 152, 143), port)).unwrap();
     assert!(ws.op_of(UDP_RECV).payload.ends_with(b"to the group"));
+}
+
+#[test]
+fn a_burst_of_small_datagrams_is_sent_whole() {
+    let daemon = Daemon::start(&[]);
+    let mut ws = Ws::authenticated(daemon.port, &daemon.token, "s");
+    bind(&mut ws, 1, "127.0.0.1");
+    let peer = peer();
+    let port = peer.local_addr().unwrap().port();
+    let one = Op::new(UDP_SEND, 0, send_payload(1, port, "127.0.0.1", &[7; 100])).bytes();
+    let framed = [&(one.len() as u32).to_le_bytes()[..], &one].concat();
+    // BATCH: they come all at once, whatever the size of the daemon's reads.
+    ws.send(&Op::new(0x50, 0, framed.repeat(3000)));
+    let stats = || daemon.http().call(Request::get("/stats").token(&daemon.token)).json();
+    let ended = std::iter::repeat_with(stats)
+        .find(|stats| stats["bytes_sent"] == 300_000 || stats["udp_dropped"] != 0)
+        .unwrap();
+    assert_eq!(ended["udp_dropped"], 0, "sent {}", ended["bytes_sent"]);
 }

@@ -34,7 +34,7 @@ fn open(state: &mut State, channel_id: ConnId, wire: u32, plan: Bind) -> ConnId 
     if let Some(channel) = state.channels.get_mut(channel_id) {
         channel.ids.insert(wire, id);
     }
-    state.datagrams.open(id, UdpSocket::new(channel_id, wire));
+    state.datagrams.open(id, UdpSocket::new(channel_id, wire, plan.at.ip()));
     state.births.add(id, Birth::Bind(plan));
     id
 }
@@ -106,9 +106,8 @@ fn send_to_name(state: &mut State, id: ConnId, name: &str, port: u16, data: Box<
             let waits = state.datagrams.push_unresolved(id, Unresolved { host: name.into(), port, data });
             state.metrics.udp_dropped += u64::from(!waits);
         }
-        // The socket knows which families it can send to: IPv4 is what every socket can.
-        Some(Ok(addresses)) => match addresses.iter().find(|ip| ip.is_ipv4()).or(addresses.first()) {
-            Some(ip) => send_to(state, id, SocketAddr::new(*ip, port), &data),
+        Some(Ok(addresses)) => match state.datagrams.get(id).and_then(|socket| socket.choose(&addresses)) {
+            Some(ip) => send_to(state, id, SocketAddr::new(ip, port), &data),
             None => state.metrics.udp_dropped += 1,
         },
         Some(Err(_)) => state.metrics.udp_dropped += 1,

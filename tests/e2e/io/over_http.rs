@@ -77,3 +77,20 @@ fn a_udp_socket_has_a_default_destination() {
     control(&daemon, "close", "s", &json!({"socketId": id})).expect(200);
     assert_eq!(ws.op_of(0x24).u32_at(0), id);
 }
+
+#[test]
+fn a_request_whose_channel_goes_is_answered() {
+    let daemon = Daemon::start(&[]);
+    let ws = open(&daemon);
+    // An address that is reserved for documentation: nobody answers, or there is no route.
+    let body = json!({"host": "2001:db8::1", "port": 9, "protocol": "tcp", "timeoutMs": 600_000});
+    let request = Request::post("/control/open_socket").token(&daemon.token).session("s").json(&body);
+    let mut http = daemon.http();
+    let asked = std::thread::spawn(move || http.call(request));
+    let pending = || daemon.http().call(Request::get("/stats").token(&daemon.token)).json();
+    while !asked.is_finished() && pending()["pending_connects"] == 0 {}
+    drop(ws);
+    let answer = asked.join().unwrap();
+    let errno = answer.refused(502, "connect_failed").json()["errno"].clone();
+    assert!([json!(125), json!(101), json!(99)].contains(&errno), "{errno}");
+}
