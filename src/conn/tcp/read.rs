@@ -24,6 +24,11 @@ impl Tcp {
     pub fn place<'a>(&'a mut self, state: &'a mut State, scratch: &'a mut [u8]) -> Option<&'a mut [u8]> {
         match self.phase {
             Phase::Connecting(_) | Phase::Candidate => None,
+            // What the client sent before is still to be delivered, and can't be before the handshake is over.
+            Phase::Closing { .. } if self.owes_outcome() => {
+                self.reading = Reading::Records;
+                self.place_records(state, scratch)
+            }
             Phase::Closing { .. } | Phase::Parting { .. } => {
                 self.reading = Reading::Dropped;
                 Some(scratch)

@@ -34,7 +34,12 @@ impl Tcp {
             // What is secured, or is being secured, can't be secured: whatever is owed has failed.
             Tls::Active { .. } => return self.close(state, Errno::ECONNABORTED),
         };
-        let open = matches!(self.phase, Phase::Open { broken: None });
+        let open = match self.phase {
+            Phase::Open { broken } => broken.is_none(),
+            // Closed by the client while the roots were being loaded.
+            Phase::Closing { .. } => matches!(self.tls, Tls::Waiting { .. }),
+            _ => false,
+        };
         let securing = state.sockets.get_mut(self.id).and_then(|socket| socket.securing.take());
         let Some(securing) = securing else { return };
         if !open || !securing.fresh {
@@ -87,6 +92,11 @@ impl Tcp {
             Tls::Waiting { until } | Tls::Active { owed: Some(_), until, .. } => *until,
             Tls::None | Tls::Active { owed: None, .. } => Time::NEVER,
         }
+    }
+
+    /// Whether the handshake is under way, or about to be.
+    pub(super) fn owes_outcome(&self) -> bool {
+        matches!(self.tls, Tls::Waiting { .. } | Tls::Active { owed: Some(_), .. })
     }
 
     /// Whether it is, or is being, secured.

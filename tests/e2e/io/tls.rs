@@ -216,3 +216,22 @@ fn whoever_ends_a_handshake_the_request_is_answered_first() {
         closed(&ws.op(), 1);
     }
 }
+
+#[test]
+fn what_was_sent_before_a_close_is_delivered_through_the_handshake() {
+    let server = Server::new(rustls::ALL_VERSIONS);
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    connect_to(&mut ws, 1, server.port());
+    let (socket, _) = server.listener.accept().unwrap();
+    ws.send(&Op::new(TCP_SECURE, 33, with_id(1, b"\x01localhost")));
+    ws.send(&tcp_send(1, b"farewell"));
+    ws.send(&tcp_close(1));
+    settle(&mut ws);
+    let mut tls = StreamOwned::new(ServerConnection::new(server.config.clone()).unwrap(), socket);
+    let mut all = Vec::new();
+    tls.read_to_end(&mut all).unwrap();
+    assert_eq!(all, b"farewell");
+    assert_eq!(ws.op(), Op::new(TCP_SECURED, 33, with_id(1, &[0])));
+    assert_eq!(closed(&ws.op(), 1), (0, 0));
+}
