@@ -301,6 +301,12 @@ impl<D: Disk> Reactor<D> {
             let Some(id) = self.engine.next_turn() else { return };
             self.turn(id);
         }
+        // A turn in which the socket takes and gives nothing is not worth a poll: the next edge brings it anew.
+        while let Some(id) = self.engine.state.turns.first()
+            && self.sources.get_mut(id).is_some_and(|source| source.ready.is_blocked())
+        {
+            self.engine.next_turn();
+        }
     }
 
     fn turn(&mut self, id: ConnId) {

@@ -62,6 +62,11 @@ impl Ready {
         self.ending |= edge.read_closed || edge.error;
     }
 
+    /// Whether a turn could do nothing.
+    pub fn is_blocked(&self) -> bool {
+        !(self.readable || self.writable)
+    }
+
     /// A worker that sent into the socket is done. Where it was `blocked`, only an edge tells that there is room again;
     /// that may have come while it was on its way home.
     pub fn sent_by_worker(&mut self, blocked: bool) {

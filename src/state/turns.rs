@@ -34,6 +34,12 @@ impl Turns {
         }
     }
 
+    /// The first, who stays; `None` also where that place is void.
+    pub fn first(&self) -> Option<ConnId> {
+        let id = *self.line.front()?;
+        (self.standing[id.slot as usize] == Some(id)).then_some(id)
+    }
+
     /// Takes a connection out of the line; returns whether it stood there. Cheap for one that came last.
     pub fn withdraw(&mut self, id: ConnId) -> bool {
         let standing = self.standing.get_mut(id.slot as usize);
@@ -78,6 +84,7 @@ mod tests {
         assert!(!turns.withdraw(id(2)));
         assert!(!turns.withdraw(id(9)));
         turns.want(id(2));
+        assert_eq!(turns.first(), Some(id(1)));
         assert_eq!([(); 4].map(|()| turns.take()), [Some(id(1)), Some(id(3)), Some(id(2)), None]);
     }
 }
