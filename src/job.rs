@@ -77,6 +77,18 @@ pub struct FileIdentity {
     pub device: u64,
     /// Inode (Unix) or file index (Windows).
     pub inode: u64,
+    /// When it was made, in nanoseconds since 1970; 0 where the system does not tell. Unix gives the inode of a file that
+    /// was deleted to the next one.
+    pub born_ns: u64,
+}
+
+impl FileIdentity {
+    /// Whether what is found now by a name may be what was found by it `before`. Nothing is made earlier than it was,
+    /// but some systems move the time back when others are set.
+    pub fn continues(self, before: FileIdentity) -> bool {
+        (self.device, self.inode) == (before.device, before.inode)
+            && (before.born_ns == 0 || self.born_ns <= before.born_ns)
+    }
 }
 
 /// A file that was opened. The descriptor itself is in the workers' cache and may come and go; this is the promise

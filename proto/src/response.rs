@@ -143,7 +143,7 @@ impl<'a> ResponseHead<'a> {
 }
 
 /// The fields that every answer bears.
-fn write_common(context: &Context<'_>, out: &mut Vec<u8>) {
+pub(crate) fn write_common(context: &Context<'_>, out: &mut Vec<u8>) {
     let resource_policy: &[u8] = if context.stream { b"cross-origin\r\n" } else { b"same-origin\r\n" };
     out.extend_from_slice(
         b"X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nCross-Origin-Resource-Policy: ",

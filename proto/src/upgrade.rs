@@ -9,6 +9,7 @@ use sha1::{Digest, Sha1};
 
 use crate::error::{Code, Refusal};
 use crate::request::{BodyFraming, Head, Method, Version};
+use crate::response::{Context, write_common};
 
 /// What a client's key is hashed with (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -64,12 +65,12 @@ fn accept_key(key: &[u8]) -> String {
 
 impl Handshake {
     /// Appends the 101 answer; WebSocket frames follow it.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    pub fn write(&self, context: &Context<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-              X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\
-              Cross-Origin-Resource-Policy: same-origin\r\nSec-WebSocket-Accept: ",
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
         );
+        write_common(context, out);
+        out.extend_from_slice(b"Sec-WebSocket-Accept: ");
         out.extend_from_slice(self.accept.as_bytes());
         out.extend_from_slice(b"\r\n\r\n");
     }

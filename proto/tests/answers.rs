@@ -137,8 +137,11 @@ fn the_handshake_of_rfc_6455() {
     let text = "GET /io HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let mut out = Vec::new();
-    upgrade::check(&parse_head(text.as_bytes()).unwrap()).unwrap().write(&mut out);
+    let context = Context { origin: Some("https://jstorrent.com"), ..Context::default() };
+    upgrade::check(&parse_head(text.as_bytes()).unwrap()).unwrap().write(&context, &mut out);
     let answer = String::from_utf8(out).unwrap();
+    assert!(answer.contains("\r\nX-Content-Type-Options: nosniff\r\n"));
+    assert!(answer.contains("\r\nAccess-Control-Allow-Origin: https://jstorrent.com\r\n"));
     assert!(
         answer
             .starts_with("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")

@@ -31,9 +31,9 @@ impl Roots {
         self.all.iter().find(|configured| configured.root.key == key).map(|configured| &configured.root)
     }
 
-    /// Whether a root is still permitted: it has neither gone nor changed its path.
+    /// Whether a root is permitted now: it is there, with the same path. It may have been gone meanwhile.
     pub fn permits(&self, root: &Root) -> bool {
-        self.all.iter().any(|configured| configured.root.number == root.number)
+        self.get(&root.key).is_some_and(|now| now.number == root.number || now.path == root.path)
     }
 
     /// Replaces the whole configuration. A root whose key and path stay keeps its number, so that its open files

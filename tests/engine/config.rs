@@ -115,6 +115,10 @@ fn files_of_a_root_that_has_gone_are_refused_and_may_be_closed() {
         |bench: &Bench, method: &str, target: String| bench.request(method, &target).session("s");
     let request = of_session(&bench, "GET", format!("/files/{id}/read"));
     bench.call(request).refused(403, "root_unknown");
+    bench.set_roots(&["other", "main"]);
+    let request = of_session(&bench, "GET", format!("/files/{id}/read"));
+    assert_eq!(bench.call(request).ok().text(), "x", "it is there again, with the same path");
+    bench.set_roots(&["other"]);
     let request = of_session(&bench, "POST", format!("/files/{id}/close"));
     bench.call(request).ok();
     let request = bench.request("GET", "/read/main").path("f");

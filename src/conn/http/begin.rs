@@ -9,7 +9,7 @@ use crate::state::State;
 use jstorrent_io_proto::admission::{Admitted, Gate, admit};
 use jstorrent_io_proto::error::Refusal;
 use jstorrent_io_proto::request::{BodyFraming, Head, HeadEnd, find_head_end, parse_head};
-use jstorrent_io_proto::response::write_preflight;
+use jstorrent_io_proto::response::{Context, write_preflight};
 use jstorrent_io_proto::route::{self, Endpoint, PortKind};
 use jstorrent_io_proto::upgrade;
 
@@ -96,7 +96,7 @@ impl Http {
             name.filter(|_| authenticated).map(|name| session::used(state, name)).transpose().ok()?;
         let named = name.filter(|_| !authenticated).map(Box::from);
         let mut answer = Vec::new();
-        handshake.write(&mut answer);
+        handshake.write(&Context { origin: admitted.origin(), ..Context::default() }, &mut answer);
         Some(Upgrade { answer, authenticated, session, named })
     }
 

@@ -11,6 +11,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Once};
+use std::time::UNIX_EPOCH;
 
 /// Slices that one gathered write takes; the system's own limit is 1,024.
 #[cfg(target_os = "linux")]
@@ -60,13 +61,18 @@ fn of_metadata(metadata: &Metadata) -> Facts {
     };
     let mtime_ms = metadata.mtime().saturating_mul(1000).saturating_add(metadata.mtime_nsec() / 1_000_000);
     Facts {
-        identity: FileIdentity { device: metadata.dev(), inode: metadata.ino() },
+        identity: FileIdentity { device: metadata.dev(), inode: metadata.ino(), born_ns: born_ns(metadata) },
         links: metadata.nlink(),
         kind,
         size: metadata.size(),
         allocated: metadata.blocks().saturating_mul(512),
         mtime_ms: u64::try_from(mtime_ms).unwrap_or(0),
     }
+}
+
+fn born_ns(metadata: &Metadata) -> u64 {
+    let age = metadata.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+    age.map_or(0, |age| u64::try_from(age.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// One read at `offset`; 0 at the end of the file.

@@ -77,7 +77,8 @@ fn identity(file: &File) -> io::Result<FileIdentity> {
         return Err(io::Error::last_os_error());
     }
     let inode = u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow);
-    Ok(FileIdentity { device: info.dwVolumeSerialNumber.into(), inode })
+    // NTFS counts in the index how often a place was used again.
+    Ok(FileIdentity { device: info.dwVolumeSerialNumber.into(), inode, born_ns: 0 })
 }
 
 fn standard_info(file: &File) -> io::Result<FILE_STANDARD_INFO> {

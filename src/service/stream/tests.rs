@@ -65,7 +65,7 @@ impl World {
         let session = session::used(&mut state, "s").unwrap();
         let root = Arc::new(Root { number: RootNumber(1), key: "main".into(), path: "/".into() });
         let path = RelPath::parse("film.mp4", false).unwrap();
-        let identity = FileIdentity { device: 1, inode: 1 };
+        let identity = FileIdentity { device: 1, inode: 1, born_ns: 0 };
         let handle = Arc::new(FileHandle::new(1, root, path, false, identity));
         let file = OpenFile {
             session,

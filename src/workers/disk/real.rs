@@ -97,7 +97,7 @@ impl RealDisk {
             ) => return Err(self.noticed_gone(file)),
             other => other?,
         };
-        if facts.identity != file.identity {
+        if !facts.identity.continues(file.identity) {
             return Err(self.noticed_gone(file));
         }
         self.reopened.fetch_add(1, Ordering::Relaxed);

@@ -72,7 +72,7 @@ impl Source for Files {
 fn handle(key: usize) -> Arc<FileHandle> {
     let root = Root { number: RootNumber(0), key: String::new(), path: "/".into() };
     let path = RelPath::parse("f", false).expect("a path");
-    let identity = FileIdentity { device: 0, inode: key as u64 };
+    let identity = FileIdentity { device: 0, inode: key as u64, born_ns: 0 };
     Arc::new(FileHandle::new(key as u64, Arc::new(root), path, false, identity))
 }
 

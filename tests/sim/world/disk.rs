@@ -210,7 +210,7 @@ impl Disk for SimDisk {
         model.opened += 1;
         let key = model.opened;
         model.handles.insert(key, Handle { file, forgotten: false });
-        let identity = FileIdentity { device: root.number.0.into(), inode: file as u64 };
+        let identity = FileIdentity { device: root.number.0.into(), inode: file as u64, born_ns: 0 };
         let size = model.files[file].bytes.len() as u64;
         let handle = FileHandle::new(key, root.clone(), path.clone(), how.write, identity);
         Ok(Opened { file: Arc::new(handle), size, created, mtime_ms: 1 })

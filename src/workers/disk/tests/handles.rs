@@ -52,6 +52,31 @@ fn a_replaced_file_is_gone_and_its_successor_untouched() {
     assert_eq!(std::fs::read(t.at("file")).unwrap(), b"successor");
 }
 
+/// Its inode is free again once its descriptor is closed, and ext4 gives it to the next file at once.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_took_a_deleted_files_place_is_not_touched_though_it_has_its_inode() {
+    let t = with_descriptors(1);
+    let mut reused = 0;
+    for round in 0..8 {
+        let name = format!("file {round}");
+        let file = t.make(&name, b"content");
+        t.make(&format!("another {round}"), b"content");
+        // Not in the same tick of the file system's clock.
+        let born = std::time::Instant::now();
+        while born.elapsed().as_millis() < 20 {}
+        std::fs::remove_file(t.at(&name)).unwrap();
+        std::fs::write(t.at(&name), b"successor").unwrap();
+        let successor = std::fs::metadata(t.at(&name)).unwrap();
+        reused += u32::from(std::os::unix::fs::MetadataExt::ino(&successor) == file.identity.inode);
+        is_not_found(&t, &file);
+        assert_eq!(std::fs::read(t.at(&name)).unwrap(), b"successor");
+    }
+    if reused == 0 {
+        not_tested("this file system does not use inodes again");
+    }
+}
+
 #[test]
 fn a_file_that_was_moved_and_replaced_is_gone_when_reopened() {
     let t = with_descriptors(1);

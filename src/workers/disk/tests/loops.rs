@@ -36,7 +36,7 @@ impl Stingy {
     }
 
     fn handle() -> Arc<FileHandle> {
-        let identity = FileIdentity { device: 0, inode: 0 };
+        let identity = FileIdentity { device: 0, inode: 0, born_ns: 0 };
         Arc::new(FileHandle::new(0, root_at(PathBuf::from("/")), rel("file"), true, identity))
     }
 }
