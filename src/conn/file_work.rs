@@ -98,7 +98,7 @@ impl FileWork {
             *reservation = state.buffers.reserve(length as u64, me);
         }
         let buffer = match reservation {
-            Some(paid) => state.buffers.take_reserved(paid),
+            Some(paid) => state.buffers.take_reserved(paid, me),
             None if length > BUFFER_BYTES => return,
             None => state.buffers.take(account, me),
         };

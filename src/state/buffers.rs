@@ -59,7 +59,9 @@ pub struct Buffers {
     bulk_reserved: usize,
     /// Who waits for a reservation, and of how many buffers.
     bulk_line: VecDeque<(ConnId, usize)>,
-    /// Something was given back, or a line has a new first.
+    /// Who has a reservation, and was refused by the system.
+    refused: Vec<ConnId>,
+    /// Something was given back, or a line has a new first, or someone was refused.
     changed: bool,
 }
 
@@ -75,6 +77,7 @@ impl Buffers {
             bulk_max: (limits.bulk_bytes_max / BUFFER_BYTES).max(1),
             bulk_reserved: 0,
             bulk_line: VecDeque::new(),
+            refused: Vec::new(),
             changed: false,
         }
     }
@@ -95,9 +98,14 @@ impl Buffers {
         Some(buffer)
     }
 
-    /// Takes one of the buffers that a reservation pays for. `None` only where the system has no memory.
-    pub fn take_reserved(&mut self, _paid: &Reservation) -> Option<Buffer> {
-        self.fresh(Account::BULK)
+    /// Takes one of the buffers that a reservation pays for. `None` only where the system has no memory: then `who` is
+    /// told when it may have some again.
+    pub fn take_reserved(&mut self, _paid: &Reservation, who: ConnId) -> Option<Buffer> {
+        let buffer = self.fresh(Account::BULK);
+        if buffer.is_none() && !self.refused.contains(&who) {
+            self.refused.push(who);
+        }
+        buffer
     }
 
     /// Gives a buffer back, whoever it was that took it.
@@ -154,6 +162,7 @@ impl Buffers {
 
     /// `who` has gone, or wants nothing any more: it stands in no line.
     pub fn forget(&mut self, who: ConnId) {
+        self.refused.retain(|other| *other != who);
         self.bulk_line.retain(|(other, _)| *other != who);
         self.changed = true;
         self.lines.retain(|_, line| {
@@ -164,8 +173,11 @@ impl Buffers {
 
     /// At the end of a step in which anything changed: where something is free and someone waits, the first is told.
     pub fn wake(&mut self, notes: &mut Notes) {
-        if !std::mem::take(&mut self.changed) {
+        if self.spare.is_refused() || !std::mem::take(&mut self.changed) {
             return;
+        }
+        for who in self.refused.drain(..) {
+            notes.send(who, Note::MemoryFree);
         }
         for (account, line) in &self.lines {
             if let (true, Some(first)) = (self.may_take(*account), line.front()) {
@@ -232,7 +244,10 @@ impl Buffers {
     }
 
     fn fresh(&mut self, account: Account) -> Option<Buffer> {
-        let mut buffer = self.spare.take()?;
+        let buffer = self.spare.take();
+        // Who is refused by the system waits for it, and for nobody here.
+        self.changed |= buffer.is_none();
+        let mut buffer = buffer?;
         buffer.account = account.0;
         Some(buffer)
     }

@@ -96,7 +96,7 @@ impl Pool {
 
     /// Whether a buffer may be had.
     pub fn has_any(&self) -> bool {
-        self.out < self.max
+        self.out < self.max && !self.spare.is_refused()
     }
 
     /// Buffers that are out.

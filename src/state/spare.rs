@@ -18,7 +18,14 @@ pub struct Spare {
     /// The fewest that were free since the last look: so many were not needed.
     unneeded: usize,
     next_look: Time,
+    /// The system had no memory.
+    refused: bool,
+    /// When it may be asked again.
+    retry: Time,
 }
+
+/// How long the system is not asked again, once it had no memory.
+const REFUSED_MS: u64 = 100;
 
 impl Spare {
     /// Keeps nothing yet; later at most `max`, each until it was not needed for `idle_ms` milliseconds or twice that.
@@ -30,6 +37,8 @@ impl Spare {
             idle_ms,
             unneeded: 0,
             next_look: Time::NEVER,
+            refused: false,
+            retry: Time::NEVER,
         }
     }
 
@@ -37,7 +46,16 @@ impl Spare {
     pub fn take(&mut self) -> Option<Buffer> {
         let buffer = self.free.pop();
         self.unneeded = self.unneeded.min(self.free.len());
-        buffer.or_else(|| Buffer::new().ok())
+        buffer.or_else(|| {
+            let fresh = Buffer::new().ok();
+            self.refused |= fresh.is_none();
+            fresh
+        })
+    }
+
+    /// Whether the system had no memory a moment ago: then who waits for some is not told to try, for now.
+    pub fn is_refused(&self) -> bool {
+        self.refused && self.free.is_empty()
     }
 
     /// A buffer is not needed at present.
@@ -54,15 +72,21 @@ impl Spare {
             self.unneeded = self.free.len();
             self.next_look = now.plus_ms(self.idle_ms);
         }
+        if self.refused && self.retry == Time::NEVER {
+            self.retry = now.plus_ms(REFUSED_MS);
+        }
     }
 
     /// When [`trim`](Spare::trim) is due.
     pub fn next_look(&self) -> Time {
-        self.next_look
+        self.next_look.min(self.retry)
     }
 
-    /// Gives back to the system, where it is due, what was not needed since the last look.
+    /// Gives back to the system, where it is due, what was not needed since the last look; and lets it be asked again.
     pub fn trim(&mut self, now: Time) {
+        if self.retry <= now {
+            (self.refused, self.retry) = (false, Time::NEVER);
+        }
         if self.next_look <= now {
             self.free.drain(..self.unneeded.min(self.free.len()));
             self.small.trim();

@@ -21,9 +21,11 @@ enum About {
     Below,
     /// A path.
     Path,
+    /// So much memory as its argument with this number says.
+    Memory(usize),
 }
 
-/// Calls on files that may fail. (`close` is not one: whatever it returns, the descriptor is gone.)
+/// Calls on files and for memory that may fail. (`close` is not one: whatever it returns, the descriptor is gone.)
 const CALLS: &[(c_long, &str, About)] = &[
     (libc::SYS_openat, "openat", About::Below),
     (libc::SYS_openat2, "openat2", About::Below),
@@ -36,6 +38,7 @@ const CALLS: &[(c_long, &str, About)] = &[
     (libc::SYS_unlinkat, "unlinkat", About::Below),
     (libc::SYS_renameat, "renameat", About::Below),
     (libc::SYS_renameat2, "renameat2", About::Below),
+    (libc::SYS_mmap, "mmap", About::Memory(1)),
     (libc::SYS_statfs, "statfs", About::Path),
     (libc::SYS_fstatfs, "fstatfs", About::Descriptor(0)),
     (libc::SYS_fstat, "fstat", About::Descriptor(0)),
@@ -140,6 +143,7 @@ fn look(waiting: &Waiting) -> Option<Call> {
     let path = match about {
         About::Descriptor(index) => of_descriptor(waiting.args[*index])?,
         About::Path => text(process, waiting.args[0])?,
+        About::Memory(index) => PathBuf::from(format!("/memory/{}", waiting.args[*index])),
         About::Below if waiting.args[0] as i32 == libc::AT_FDCWD => text(process, waiting.args[1])?,
         About::Below => of_descriptor(waiting.args[0])?.join(text(process, waiting.args[1])?),
     };

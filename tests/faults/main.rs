@@ -33,6 +33,7 @@ mod frames;
 mod hostile_page;
 mod kernel;
 mod load;
+mod memory;
 mod rebound;
 mod resets;
 mod scenario;

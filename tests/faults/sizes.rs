@@ -29,6 +29,9 @@ fn daemon() -> Option<Daemon> {
     Some(Daemon::spawn(home, command))
 }
 
+/// Fields of a request.
+type Fields = &'static [(&'static str, &'static str)];
+
 struct Client<'a> {
     daemon: &'a Daemon,
     file: u64,
@@ -83,7 +86,7 @@ impl Client<'_> {
 
     /// Bodies that are announced and never come.
     fn bodies(&self) {
-        let announced: &[(&str, &str, &[(&str, &str)])] = &[
+        let announced: [(&str, &str, Fields); 4] = [
             ("POST", "/files/open", &[("Content-Type", "application/json")]),
             ("POST", "/ops/delete", &[("Content-Type", "application/json")]),
             ("POST", "/hash/from-file", &[("Content-Type", "application/json")]),
@@ -93,7 +96,7 @@ impl Client<'_> {
                 &[("X-Expected-SHA1", "da39a3ee5e6b4b0d3255bfef95601890afd80709")],
             ),
         ];
-        for (method, target, fields) in announced {
+        for (method, target, fields) in &announced {
             for length in HUGE {
                 let mut request = Request::new(method, target).field("Content-Length", &length.to_string());
                 for (name, value) in *fields {

@@ -137,7 +137,9 @@ impl Request {
                 return Some(Room { direct: false, len: room });
             }
             Intake::Buffers(account) if self.filling.is_none() => state.buffers.take(account, me),
-            Intake::Paid(reservation) if self.filling.is_none() => state.buffers.take_reserved(reservation),
+            Intake::Paid(reservation) if self.filling.is_none() => {
+                state.buffers.take_reserved(reservation, me)
+            }
             Intake::Buffers(_) | Intake::Paid(_) => self.filling.take(),
         };
         self.filling = filling;
