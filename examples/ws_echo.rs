@@ -37,7 +37,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         epoch_ms: 0,
     };
     println!("ws://127.0.0.1:{}/io", settings.port);
-    let limits = Limits::default();
+    // Whole messages go back at once, whatever their size.
+    let limits = Limits { channel_heap_bytes_max: 256 << 20, ..Limits::default() };
     let disk = Arc::new(RealDisk::new(limits.disk));
     let mut engine = Engine::new(limits, settings, Random::Seeded(1));
     engine.state.echoes = true;

@@ -1,6 +1,6 @@
-//! One block of memory that the kernel reads into and that then travels: to the disk, to the hash, to the wire. An
-//! anonymous map, so that what goes back to the system really goes back. Who may hold how many is the pool's
-//! business (`state::buffers`), not this file's.
+//! Memory that the kernel reads into and that then travels: to the disk, to the hash, to the wire; and memory for one
+//! large message. Anonymous maps, so that what goes back to the system really goes back: an allocator would keep it.
+//! Who may hold how many is the business of `state::buffers` and `state::gathering`, not this file's.
 
 use memmap2::MmapMut;
 use std::fmt;
@@ -91,9 +91,70 @@ impl fmt::Debug for Buffer {
     }
 }
 
+/// Room for one large message, in one piece. Filled from the front; the system gives memory only as far as it is.
+pub struct Block {
+    memory: MmapMut,
+    len: usize,
+}
+
+impl Block {
+    /// An empty block with room for `bytes_max`. Fails where the system has no such room.
+    pub fn new(bytes_max: usize) -> io::Result<Block> {
+        let memory = MmapMut::map_anon(bytes_max.max(1))?;
+        // A huge page would make memory of room that is not filled. Where it can't be had, nothing is lost but that.
+        #[cfg(target_os = "linux")]
+        let _ = memory.advise(memmap2::Advice::NoHugePage);
+        Ok(Block { memory, len: 0 })
+    }
+
+    /// Copies as much of `bytes` behind the filled part as there is room for; returns how much.
+    pub fn append(&mut self, bytes: &[u8]) -> usize {
+        let n = bytes.len().min(self.memory.len() - self.len);
+        self.memory[self.len..self.len + n].copy_from_slice(&bytes[..n]);
+        self.len += n;
+        n
+    }
+
+    /// Bytes filled.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is filled.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The filled part.
+    pub fn bytes(&self) -> &[u8] {
+        &self.memory[..self.len]
+    }
+
+    /// The same, to be changed in place.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[..self.len]
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Block({})", self.len)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_takes_no_more_than_it_has_room_for() {
+        let mut block = Block::new(5).expect("memory");
+        assert!(block.is_empty());
+        assert_eq!((block.append(b"abc"), block.append(b"def")), (3, 2));
+        block.bytes_mut()[0] = b'x';
+        assert_eq!(block.append(b"g"), 0);
+        assert_eq!((block.bytes(), block.len()), (&b"xbcde"[..], 5));
+    }
 
     #[test]
     fn fills_and_drains() {

@@ -74,6 +74,7 @@ impl Engine {
         }
         session::expire(&mut self.state);
         self.state.trim();
+        names::hand_out(&mut self.state);
         self.settle();
         self.exit.advance(&mut self.slots, &mut self.state);
     }
@@ -82,6 +83,7 @@ impl Engine {
     pub fn next_deadline(&self) -> Time {
         let state = &self.state;
         let timers = state.timers.next().min(state.sessions.timers.next()).min(state.next_trim());
+        let timers = timers.min(state.lookups.next_due());
         timers.min(self.exit.next_deadline(state))
     }
 

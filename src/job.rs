@@ -342,8 +342,8 @@ pub enum Ask {
     Forget(Arc<FileHandle>),
     /// Size, time and kind of what a path names.
     PathStat(Arc<Root>, RelPath),
-    /// Names in a folder.
-    PathList(Arc<Root>, RelPath),
+    /// Names in a folder, up to that many bytes of memory for them, and for them as JSON.
+    PathList(Arc<Root>, RelPath, usize),
     /// Removes a file, a link itself, or a folder with all in it.
     PathDelete(Arc<Root>, RelPath),
     /// Sets the size of a file that is there.

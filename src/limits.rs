@@ -2,6 +2,8 @@
 //! `jstorrent_io_proto::limits`), as values that a test can shrink to one, and the memory that they add up to.
 
 use crate::buffer::BUFFER_BYTES;
+use crate::state::datagrams::{QUEUED_BYTES_MAX, UNRESOLVED_BYTES_MAX};
+use crate::state::gathering::SMALL_BYTES_MAX;
 use std::time::Duration;
 
 /// The bounds in force. [`Limits::default`] is what the daemon runs with.
@@ -13,31 +15,50 @@ pub struct Limits {
     pub sockets_max: usize,
     /// Pooled buffers of 256 KiB for file and hash bodies.
     pub buffers_max: usize,
+    /// So many of them are there always; the others count against `bulk_bytes_max`.
+    pub buffers_own: usize,
     /// Free buffers that each pool keeps mapped while they are needed now and then; they were out before, and so are
     /// within the bounds of what may be out.
     pub buffers_kept_max: usize,
-    /// The same of buffers on their way to peers, which share their bound with others: these are on top of it.
-    pub peer_buffers_kept_max: usize,
     /// A free buffer that was not needed for so long goes back to the system, in milliseconds.
     pub buffers_idle_ms: u64,
     /// Pooled buffers that one request body may have between socket and worker.
     pub body_buffers_max: usize,
     /// Pooled buffers of a body that is to be written which are worth a job, though more are to come.
     pub body_batch_buffers: usize,
-    /// Bytes that checked writes hold, and messages on their way to peers, together.
+    /// Bytes of all that may be large, together: checked writes and other reservations, large messages, FILE_WRITEs,
+    /// bytes on their way to peers. As much as the largest message, which must find room.
     pub bulk_bytes_max: usize,
-    /// Bytes towards peers that are taken even while checked writes hold all of `bulk_bytes_max`.
+    /// Bytes towards peers that are taken even while others hold all of `bulk_bytes_max`.
     pub bulk_floor_bytes: usize,
+    /// The same of small FILE_WRITEs.
+    pub write_floor_bytes: usize,
+    /// Bytes of connections, files and other entries that are beside the bulk budget; what is more counts against it.
+    pub book_bytes: usize,
+    /// Bytes of messages that are not whole, as long as they are small, over all `/io` connections.
+    pub gather_bytes_max: usize,
     /// Bytes that wait to go to `/io` clients before their peers are no longer read (PROTOCOL §6.3).
     pub channel_out_bytes_max: usize,
     /// Bytes that one `/io` connection gathers for its client before its peers are no longer read.
     pub channel_gather_bytes_max: usize,
     /// Bytes of replies and events that may wait for a client before its requests are no longer read.
     pub channel_reply_bytes_max: usize,
-    /// Bytes of messages that are held whole beyond which a FILE_WRITE is refused (ENOBUFS), unless it is the only one.
+    /// Bytes of FILE_WRITEs beyond which another is refused (ENOBUFS), unless it is the only one.
     pub file_write_bytes_max: usize,
+    /// Bytes that FILE_READs of more than one buffer may hold together.
+    pub file_read_bytes_max: usize,
+    /// FILE_READs and FILE_WRITEs under way at a time; beyond them they are refused (ENOBUFS). From half of it on clients
+    /// are not read, as long as any makes progress.
+    pub file_works_max: usize,
+    /// Memory beside the pool for what waits for `/io` clients, over all of them; from half of it on, those who do not
+    /// take their replies are not read, and beyond it the worst of them is cut off.
+    pub channel_heap_bytes_max: usize,
     /// Bytes read from an `/io` connection at a time.
     pub channel_read_bytes: usize,
+    /// Secured sockets at a time; further ones wait, and their time runs.
+    pub tls_sessions_max: usize,
+    /// Open files of all sessions.
+    pub files_max: usize,
     /// TCP connects under way at a time; further ones wait, and their time runs.
     pub connects_max: usize,
     /// Bytes that one connection moves each way before others get their turn.
@@ -85,6 +106,8 @@ pub struct Limits {
     pub hash_job_bytes: u64,
     /// Chunks of one chunk job.
     pub hash_job_chunks_max: u64,
+    /// Names that are looked up.
+    pub names: NameLimits,
     /// Work on files.
     pub disk: DiskLimits,
 }
@@ -95,18 +118,26 @@ impl Default for Limits {
             connections_max: 4096,
             sockets_max: 16_384,
             buffers_max: 40,
+            buffers_own: 6,
             buffers_kept_max: 40,
-            peer_buffers_kept_max: 8,
             buffers_idle_ms: 1_000,
             body_buffers_max: 4,
             body_batch_buffers: 2,
             bulk_bytes_max: 64 << 20,
-            bulk_floor_bytes: 2 << 20,
-            channel_out_bytes_max: 6 << 20,
+            bulk_floor_bytes: 1 << 20,
+            write_floor_bytes: 1 << 20,
+            book_bytes: 9 << 19,
+            gather_bytes_max: 512 << 10,
+            channel_out_bytes_max: 5 << 19,
             channel_gather_bytes_max: 512 << 10,
             channel_reply_bytes_max: 256 << 10,
+            channel_heap_bytes_max: 3 << 19,
             channel_read_bytes: 256 << 10,
             file_write_bytes_max: 32 << 20,
+            file_read_bytes_max: 32 << 20,
+            file_works_max: 2_048,
+            tls_sessions_max: 128,
+            files_max: 16 << 10,
             connects_max: 1024,
             turn_bytes_max: 512 << 10,
             head_read_bytes: 64 << 10,
@@ -122,41 +153,114 @@ impl Default for Limits {
             stream_buffer_bytes: 256 << 10,
             stream_settled_buffer_bytes: 1 << 20,
             stream_settled_bytes: 4 << 20,
-            runs_per_file_max: 64 << 10,
-            runs_max: 96 << 10,
-            tickets_max: 16 << 10,
+            runs_per_file_max: 16 << 10,
+            runs_max: 32 << 10,
+            tickets_max: 4 << 10,
             space_wait_ms: 2_000,
             hash_lanes: cores().min(usize::from(u16::MAX)) as u16,
             hash_jobs_max: 16,
             hash_job_bytes: 4 << 20,
             hash_job_chunks_max: 64,
+            names: NameLimits::default(),
             disk: DiskLimits::default(),
         }
     }
 }
 
-impl Limits {
-    /// What each connection may hold beside all that: a request's small body.
-    fn small_body_bytes(&self) -> usize {
-        crate::service::collect::SMALL_BYTES_MAX
-    }
+/// What an open socket costs, about, in bytes: its state, its places in tables, its registration.
+pub const SOCKET_BYTES: usize = 768;
+/// The same of an HTTP or WebSocket connection, its small body included.
+pub const CONNECTION_BYTES: usize = 1536;
+/// What securing a socket adds: rustls's state, and records on their way both ways.
+pub const TLS_SESSION_BYTES: usize = 96 << 10;
+/// The same of an open file.
+pub const FILE_BYTES: usize = 512;
+/// The same of a FILE_READ or FILE_WRITE under way.
+pub const WORK_BYTES: usize = 768;
+/// The same of a name that is being looked up.
+pub const LOOKUP_BYTES: usize = 640;
+/// The same of an available run of a deferred file.
+const RUN_BYTES: usize = 40;
+/// The same of a ticket.
+const TICKET_BYTES: usize = 256;
+/// The same of a thread: what it touches of its stack, and what the allocator keeps for it.
+pub const THREAD_BYTES: usize = 24 << 10;
+/// What names resolved to.
+const NAMES_BYTES: usize = 512 << 10;
+/// Code, tables, and what the libraries keep: measured at 3.4 MiB before the first request.
+const PROGRAM_BYTES: usize = 5 << 20;
 
+impl Limits {
     /// The block that incoming bytes are read into where they have no better place.
     pub fn scratch_bytes(&self) -> usize {
         self.head_read_bytes.max(self.head_read_tight_bytes).max(self.channel_read_bytes)
     }
 
-    /// The most that all classes of buffered bytes add up to.
+    /// The most that all classes of buffered bytes add up to. `bulk_bytes_max` is one budget for whatever may be large;
+    /// each line but the first is what there is beside it.
     pub fn buffered_bytes_max(&self) -> usize {
-        self.buffers_max * BUFFER_BYTES
-            + self.bulk_bytes_max
+        self.bulk_bytes_max.max(BUFFER_BYTES)
+            + self.buffers_own.min(self.buffers_max.max(1)).max(1) * BUFFER_BYTES
             + self.bulk_floor_bytes
+            + self.write_floor_bytes
             + self.channel_out_bytes_max
-            + self.peer_buffers_kept_max * BUFFER_BYTES
             + 2 * SMALL_KEPT_BYTES_MAX
-            + self.scratch_bytes()
+            + self.channel_heap_bytes_max
+            // One message in pieces goes beyond the small ones; and one read, before anyone looks whether there is room.
+            + self.gather_bytes_max
+            + SMALL_BYTES_MAX
+            + 2 * self.scratch_bytes()
             + self.input_bytes_max
-            + self.connections_max * self.small_body_bytes()
+            + QUEUED_BYTES_MAX
+            + UNRESOLVED_BYTES_MAX
+            + self.book_bytes
+    }
+
+    /// The most that entries cost, if there were as many of each as there may be.
+    pub fn book_bytes_max(&self) -> usize {
+        self.sockets_max * SOCKET_BYTES
+            + self.connections_max * CONNECTION_BYTES
+            + self.tls_sessions_max * TLS_SESSION_BYTES
+            + self.files_max * FILE_BYTES
+            + self.file_works_max * WORK_BYTES
+            + (self.sockets_max + self.names.datagram_names_max) * LOOKUP_BYTES
+            + self.names.out_max * THREAD_BYTES
+    }
+
+    /// What is neither buffered nor counted as it comes and goes.
+    fn fixed_bytes(&self, workers: &WorkerLimits) -> usize {
+        PROGRAM_BYTES
+            + NAMES_BYTES
+            + self.runs_max * RUN_BYTES
+            + self.tickets_max * TICKET_BYTES
+            + workers.hash_places_max * BUFFER_BYTES
+            + workers.threads_max * THREAD_BYTES
+            + LOG_QUEUE_LINES_MAX * LOG_LINE_BYTES_MAX
+    }
+
+    /// The most memory that the daemon uses, in bytes.
+    pub fn memory_bytes_max(&self, workers: &WorkerLimits) -> usize {
+        self.buffered_bytes_max() + self.fixed_bytes(workers)
+    }
+}
+
+/// The bounds of looking names up: the system's resolver takes a thread for each, and may keep it for half a minute.
+#[derive(Clone, Copy, Debug)]
+pub struct NameLimits {
+    /// Names that are out at once before they are handed out one by one.
+    pub at_once_max: usize,
+    /// Names that are out at once in any case.
+    pub out_max: usize,
+    /// How long there is between two, from then on, in milliseconds: `out_max` of them in 10 s, which is what a
+    /// resolver with its usual settings takes to give a name up.
+    pub pace_ms: u64,
+    /// Names in line, or out, beyond which datagrams for another are dropped.
+    pub datagram_names_max: usize,
+}
+
+impl Default for NameLimits {
+    fn default() -> NameLimits {
+        NameLimits { at_once_max: 16, out_max: 256, pace_ms: 40, datagram_names_max: 1_024 }
     }
 }
 
@@ -196,6 +300,11 @@ pub struct WorkerLimits {
     pub hash_threads: usize,
     /// Threads that wait for the system's resolver.
     pub name_threads: usize,
+    /// Threads of all kinds together beyond which none has more than one of its kind: many roots must not mean
+    /// many times as many threads.
+    pub threads_max: usize,
+    /// Blocks of 256 KiB that hashing threads read files into; those without one make do with little.
+    pub hash_places_max: usize,
     /// Stack of each, in bytes: below 2 MiB, so that no huge page is spent on it.
     pub stack_bytes: usize,
     /// A thread without work for so long ends.
@@ -213,7 +322,9 @@ impl Default for WorkerLimits {
         WorkerLimits {
             file_threads: 4,
             hash_threads: cores(),
-            name_threads: 4,
+            name_threads: NameLimits::default().out_max,
+            threads_max: 64,
+            hash_places_max: 4,
             stack_bytes: 256 << 10,
             idle_max: Duration::from_secs(30),
             read_now_bytes_max: 64 << 10,
@@ -245,10 +356,25 @@ pub const LOG_FLUSH_MS_MAX: u64 = 500;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jstorrent_io_proto::limits::{CHECKED_BODY_BYTES_MAX, MEMORY_BYTES_MAX, WS_MESSAGE_BYTES_MAX};
 
     #[test]
     fn the_sum_stays_below_the_contract() {
-        // PROTOCOL §7 "Memory": 96 MiB; a few are left for the program itself.
-        assert!(Limits::default().buffered_bytes_max() <= 94 << 20);
+        let (limits, workers) = (Limits::default(), WorkerLimits::default());
+        let sum = limits.memory_bytes_max(&workers);
+        assert!(sum <= MEMORY_BYTES_MAX, "{} KiB", sum >> 10);
+    }
+
+    #[test]
+    fn entries_leave_something_of_the_bulk_budget() {
+        let limits = Limits::default();
+        assert!(limits.book_bytes_max() <= limits.book_bytes + limits.bulk_bytes_max - (4 << 20));
+    }
+
+    #[test]
+    fn the_largest_message_and_body_find_room() {
+        let limits = Limits::default();
+        assert!(limits.bulk_bytes_max >= WS_MESSAGE_BYTES_MAX);
+        assert!(limits.bulk_bytes_max as u64 >= CHECKED_BODY_BYTES_MAX);
     }
 }

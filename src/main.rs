@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use jstorrent_io_daemon::config::{self, Command, Platform, Surroundings};
 use jstorrent_io_daemon::exit::ExitStatus;
 use jstorrent_io_daemon::logging;
+use jstorrent_io_daemon::platform::memory;
 
 fn main() -> ExitCode {
+    memory::give_back_early();
     logging::end_on_panic();
     let surroundings = Surroundings {
         lookup: &environment,

@@ -3,4 +3,5 @@
 
 pub(crate) mod files;
 pub mod interfaces;
+pub mod memory;
 pub(crate) mod names;

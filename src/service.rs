@@ -17,6 +17,7 @@ pub mod io;
 pub mod io_files;
 pub mod key;
 pub mod lease;
+pub mod list;
 pub mod names;
 pub mod paths;
 pub mod read;
@@ -107,7 +108,7 @@ pub enum Intake<'a> {
     /// Buffers of the pool, on this account.
     Buffers(Account),
     /// Buffers that were paid for beforehand.
-    Paid(&'a Reservation),
+    Paid(&'a mut Reservation),
 }
 
 /// What is to happen next.
@@ -138,6 +139,8 @@ pub enum Task {
     Collect(collect::Collect),
     /// Waits for one job.
     Await(await_job::Await),
+    /// Names in a folder.
+    List(list::List),
     /// Sends bytes of a file.
     Read(read::Read),
     /// Writes the body to a file as it arrives.
@@ -221,6 +224,7 @@ impl Task {
         match self {
             Task::HashFiles(task) => task.completed(cx, job, done),
             Task::Await(task) => task.completed(done),
+            Task::List(task) => task.completed(cx, done),
             Task::Read(task) => task.completed(cx, done),
             Task::Write(task) => task.completed(cx, done),
             Task::Checked(task) => task.completed(cx, done),
@@ -241,6 +245,7 @@ impl Task {
             Task::Ready(answer) => answer.take().map_or(Step::Wait, Step::Reply),
             Task::Collect(task) => task.advance(cx),
             Task::Await(task) => task.advance(cx),
+            Task::List(task) => task.advance(cx),
             Task::Read(task) => task.advance(cx),
             Task::Write(task) => task.advance(cx),
             Task::Checked(task) => task.advance(cx),
@@ -281,6 +286,7 @@ impl Task {
     pub fn release(&mut self, state: &mut State) {
         match self {
             Task::Collect(task) => task.release(state),
+            Task::List(task) => task.release(state),
             Task::Read(task) => task.release(state),
             Task::Write(task) => task.release(state),
             Task::Checked(task) => task.release(state),

@@ -13,6 +13,7 @@ pub mod files;
 pub mod gathering;
 pub mod hash_lanes;
 pub mod identities;
+pub mod lookups;
 pub mod metrics;
 pub mod names;
 pub mod notes;
@@ -30,14 +31,19 @@ pub mod timers;
 pub mod trust;
 pub mod turns;
 pub mod workload;
+pub mod works;
 
+use crate::buffer::BUFFER_BYTES;
 use crate::ids::{ConnId, FileId, JobId};
 use crate::job::{Ask, Job, Lane, Stage};
-use crate::limits::Limits;
+use crate::limits::{
+    CONNECTION_BYTES, FILE_BYTES, LOOKUP_BYTES, Limits, SOCKET_BYTES, THREAD_BYTES, TLS_SESSION_BYTES,
+    WORK_BYTES,
+};
 use crate::time::Time;
 use effects::Effect;
 use jstorrent_io_proto::message::ServerMessage;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 /// What the command line and the environment settle for the life of the daemon.
 #[derive(Clone, Debug)]
@@ -108,19 +114,19 @@ pub struct State {
     /// What names resolved to lately.
     pub names: names::NameCache,
     /// Names that are being looked up.
-    pub lookups: HashMap<JobId, names::Lookup>,
+    pub lookups: lookups::Lookups,
     /// What became of connects that were asked for by others than `/io` clients, for those to take.
     pub openings: shelf::Shelf<Vec<births::Opening>>,
-    /// Bytes of FILE_WRITEs under way.
-    pub message_bytes: usize,
-    /// When one of them last made progress.
-    pub written_at: Time,
+    /// FILE_READs and FILE_WRITEs under way.
+    pub works: works::Works,
     /// Messages that arrive in pieces.
     pub gathering: gathering::Gathering,
     /// TCP connects under way.
     pub connects: connects::Connects,
-    /// `/io` connections that are not read until bytes towards peers have gone.
-    pub unread_channels: Vec<ConnId>,
+    /// Sockets that are, or are being, secured.
+    pub secured: connects::Connects,
+    /// `/io` connections that are not read for want of memory, and how much each holds of a message.
+    pub unread_channels: Vec<(ConnId, usize)>,
     /// Open files.
     pub files: files::Files,
     /// Sessions and tickets.
@@ -174,12 +180,12 @@ impl State {
             servers: shelf::Shelf::default(),
             waiting_servers: Vec::new(),
             names: names::NameCache::default(),
-            lookups: HashMap::new(),
+            lookups: lookups::Lookups::new(limits.names),
             openings: shelf::Shelf::default(),
-            message_bytes: 0,
-            written_at: Time::default(),
-            gathering: gathering::Gathering::default(),
-            connects: connects::Connects::new(&limits),
+            works: works::Works::new(&limits),
+            gathering: gathering::Gathering::new(&limits),
+            connects: connects::Connects::new(limits.connects_max),
+            secured: connects::Connects::new(limits.tls_sessions_max),
             hash_lanes: hash_lanes::HashLanes::new(limits.hash_lanes),
             unread_channels: Vec::new(),
             limits,
@@ -243,34 +249,91 @@ impl State {
         }
     }
 
-    /// What checked writes, large reads and messages that are held whole leave of the bulk budget, in bytes.
-    fn bulk_left(&self) -> usize {
-        let used = self.buffers.bulk_reserved_bytes() + self.message_bytes + self.gathering.bytes();
-        self.limits.bulk_bytes_max.saturating_sub(used)
+    /// Bytes of the bulk budget that its others than reservations hold: large messages, FILE_WRITEs, and what waits for
+    /// peers. The last two have a floor of their own beside the budget.
+    fn bulk_others(&self) -> usize {
+        let writes = self.works.copied_bytes().saturating_sub(self.limits.write_floor_bytes);
+        let peers = self.sockets.held().saturating_sub(self.limits.bulk_floor_bytes);
+        let peers = peers + self.sockets.spare().len() * BUFFER_BYTES;
+        let book = self.book_bytes().saturating_sub(self.limits.book_bytes);
+        self.gathering.block_bytes() + writes + peers + book
     }
 
-    /// Whether as much waits for peers as may: then `/io` connections are not read.
+    /// What connections, files and other entries take, about, in bytes.
+    fn book_bytes(&self) -> usize {
+        let sockets = self.sockets.len() + self.datagrams.len() + self.servers.len();
+        sockets * SOCKET_BYTES
+            + self.metrics.http_connections as usize * CONNECTION_BYTES
+            + self.secured.under_way() * TLS_SESSION_BYTES
+            + self.files.len() * FILE_BYTES
+            + self.works.count() * WORK_BYTES
+            + self.lookups.len() * LOOKUP_BYTES
+            + self.lookups.out() * THREAD_BYTES
+    }
+
+    /// Reserves bulk memory for `who`, or puts it in line for it.
+    pub fn reserve(&mut self, bytes: u64, who: ConnId) -> Option<buffers::Reservation> {
+        self.count_bulk();
+        self.buffers.reserve(bytes, who)
+    }
+
+    fn count_bulk(&mut self) {
+        self.buffers.set_others(self.bulk_others(), self.gathering.waits_for_memory());
+    }
+
+    /// What others leave of the bulk budget for what waits for peers, and do not wait for themselves, in bytes.
+    fn left_for_peers(&self) -> usize {
+        let peers = self.sockets.held().saturating_sub(self.limits.bulk_floor_bytes);
+        let peers = peers + self.sockets.spare().len() * BUFFER_BYTES;
+        let others = self.bulk_others() - peers;
+        let others = others + self.buffers.bulk_reserved_bytes() + self.buffers.bulk_wanted_bytes();
+        self.limits.bulk_bytes_max.saturating_sub(others)
+    }
+
+    /// Whether as much waits for peers as may. Then `/io` connections are not read.
     pub fn peers_are_full(&self) -> bool {
-        self.sockets.is_full(self.bulk_left())
+        self.sockets.is_full(self.left_for_peers())
     }
 
-    /// Whether so many FILE_WRITEs are under way that `/io` connections are not read until some have ended.
-    pub fn writes_are_full(&self) -> bool {
-        self.message_bytes > self.limits.file_write_bytes_max / 2
+    /// Whether so many FILE_READs and FILE_WRITEs are under way that `/io` connections are not read until some have
+    /// ended.
+    pub fn works_are_full(&self) -> bool {
+        self.works.are_full(self.buffers.bulk_free_bytes())
+    }
+
+    /// How many bytes an `/io` connection that holds `held` of a message may read; 0: none at present.
+    pub fn readable(&self, who: ConnId, held: usize) -> usize {
+        if self.peers_are_full() || self.datagrams.is_full() {
+            0
+        } else {
+            self.gathering.room(who, held, self.buffers.bulk_free_bytes())
+        }
     }
 
     /// At the end of a step: whoever waits for something shared that is free now is told to try.
     pub fn wake(&mut self) {
+        self.count_bulk();
         self.buffers.wake(&mut self.notes);
         self.channels.wake(&mut self.notes);
         self.connects.wake(&mut self.notes);
-        self.sockets.keep_within(self.bulk_left());
+        self.secured.wake(&mut self.notes);
+        self.works.wake(self.buffers.lent_bytes(), &mut self.notes);
+        self.sockets.keep_within(self.left_for_peers());
         let now = self.now;
         self.spares_mut().into_iter().for_each(|spare| spare.watch(now));
-        let may_be_read = !self.peers_are_full() && !self.writes_are_full() && !self.datagrams.is_full();
-        if !self.unread_channels.is_empty() && (may_be_read || self.gathering.take_change()) {
-            for channel in self.unread_channels.drain(..) {
+        self.wake_unread();
+    }
+
+    /// Those `/io` connections that were not read for want of memory, and may be now.
+    fn wake_unread(&mut self) {
+        if self.unread_channels.is_empty() || self.works_are_full() {
+            return;
+        }
+        for (channel, held) in std::mem::take(&mut self.unread_channels) {
+            if self.readable(channel, held) > 0 {
                 self.notes.send(channel, notes::Note::ReadOn);
+            } else {
+                self.unread_channels.push((channel, held));
             }
         }
     }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Records that wait for the kernel, in bytes, before no more is encrypted.
-const OUT_BYTES_MAX: usize = 64 << 10;
+const OUT_BYTES_MAX: usize = 32 << 10;
 /// Bytes that are encrypted at a time: one record.
 const RECORD_BYTES: usize = 16 << 10;
 

@@ -12,11 +12,11 @@ mod tests;
 
 use crate::job::{Ask, Done, Job, Lane, Stage};
 use crate::limits::WorkerLimits;
-use crate::platform::interfaces;
+use crate::platform::{interfaces, names};
 use crate::state::workload::Workload;
 use crate::tls::Trust;
 use disk::{Disk, Performed};
-use hasher::Scratch;
+use hasher::{Places, Scratch};
 use pool::{LaneShape, Pool, Work};
 use std::sync::Arc;
 
@@ -31,8 +31,9 @@ impl<D: Disk> Workers<D> {
     /// Workers without any thread: those are started as jobs come. `wake` is called, by any thread, when a job has
     /// come home and none was there.
     pub fn start(limits: WorkerLimits, disk: Arc<D>, wake: impl Fn() + Send + Sync + 'static) -> Workers<D> {
-        let crew = Arc::new(Crew { disk: disk.clone(), limits: limits.clone() });
-        let pool = Pool::new(crew, limits.idle_max, wake);
+        let places = Places::new(limits.hash_places_max);
+        let crew = Arc::new(Crew { disk: disk.clone(), limits: limits.clone(), places });
+        let pool = Pool::new(crew, limits.threads_max, limits.idle_max, wake);
         Workers { disk, pool, limits }
     }
 
@@ -126,6 +127,8 @@ impl<D: Disk> Workers<D> {
 struct Crew<D> {
     disk: Arc<D>,
     limits: WorkerLimits,
+    /// Memory for hashing threads.
+    places: Arc<Places>,
 }
 
 impl<D: Disk> Work for Crew<D> {
@@ -144,7 +147,16 @@ impl<D: Disk> Work for Crew<D> {
             Lane::Names => (limits.name_threads, "names".to_owned()),
             Lane::Local => (1, "local".to_owned()),
         };
-        LaneShape { threads_max, stack_bytes: limits.stack_bytes, name }
+        LaneShape { threads_max, stack_bytes: limits.stack_bytes, name, apart: lane == Lane::Names }
+    }
+
+    /// A resolver would hold up the caller for seconds: rather no address for now.
+    fn give_up(&self, job: &mut Box<Job>) -> bool {
+        let gives_up = matches!(job.stage, Stage::Ask(Ask::Resolve { .. }));
+        if gives_up {
+            job.stage = Stage::Done(Done::Resolve(Err(names::TRY_AGAIN)));
+        }
+        gives_up
     }
 
     fn perform(&self, job: &mut Box<Job>, scratch: &mut Scratch) {
@@ -152,6 +164,7 @@ impl<D: Disk> Work for Crew<D> {
             Stage::Ask(ask) => Stage::Done(self.answer(ask, scratch)),
             other => other,
         };
+        scratch.rest();
     }
 }
 
@@ -161,9 +174,11 @@ impl<D: Disk> Crew<D> {
         match ask {
             Ask::HashBytes { hasher, buffers } => hasher::hash_bytes(hasher, buffers),
             Ask::HashInOrder { hasher, buffers } => hasher::hash_in_order(&hasher, buffers),
-            Ask::HashRange { hasher, range } => hasher::hash_range(disk, hasher, range, scratch),
+            Ask::HashRange { hasher, range } => {
+                hasher::hash_range(disk, hasher, range, scratch.place(&self.places))
+            }
             Ask::HashChunks { algorithm, chunks, stop } => {
-                hasher::hash_chunks(disk, algorithm, chunks, &stop, scratch)
+                hasher::hash_chunks(disk, algorithm, chunks, &stop, scratch.place(&self.places))
             }
             Ask::Resolve { host } => Done::Resolve(resolver::resolve(&host)),
             Ask::LoadTrust => Done::LoadTrust(Trust::load()),

@@ -103,3 +103,6 @@ pub const FILE_READ_BYTES_MAX: u32 = 16 * MIB as u32;
 pub const RPC_INFO_BYTES_MAX: usize = 4 * MIB;
 /// Roots in one profile.
 pub const ROOTS_MAX: usize = 1024;
+
+/// Memory of the daemon with a client that uses `credit`, whatever comes.
+pub const MEMORY_BYTES_MAX: usize = 96 * MIB;

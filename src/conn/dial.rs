@@ -3,9 +3,11 @@
 
 use crate::conn::End;
 use crate::ids::ConnId;
-use crate::service::{io, names};
+use crate::service::io;
+use crate::service::names::{self, Resolved};
 use crate::state::State;
 use crate::state::births::{Birth, Connect, Dial as Plan, Opening, Report};
+use crate::state::lookups::Asker;
 use crate::state::notes::Note;
 use crate::time::Time;
 use jstorrent_io_proto::errno::Errno;
@@ -57,10 +59,12 @@ impl Dial {
         if self.race.is_some() || self.end.is_some() {
             return;
         }
-        match names::resolve(state, &self.plan.host, self.id) {
-            None => {}
-            Some(Err(code)) => self.fail(state, Errno::from_getaddrinfo(code)),
-            Some(Ok(addresses)) => {
+        let asker = Asker { channel: self.channel, datagram: false };
+        match names::resolve(state, &self.plan.host, self.id, asker) {
+            Resolved::Later => {}
+            Resolved::TooMany => self.fail(state, Errno::ENOBUFS),
+            Resolved::Known(Err(code)) => self.fail(state, Errno::from_getaddrinfo(code)),
+            Resolved::Known(Ok(addresses)) => {
                 let (addresses, errno) = self.candidates(state, &addresses);
                 self.race = Some(Race { addresses, attempts: Vec::new(), next_at: state.now, errno });
                 self.go_on(state);
@@ -204,6 +208,7 @@ impl Dial {
     /// Gives back all that it holds.
     pub fn release(&mut self, state: &mut State) {
         self.cut_attempts(state);
+        state.lookups.forget(&self.plan.host, self.id);
         state.sockets.close(self.id);
         state.openings.take(self.id);
         state.metrics.pending_tcp -= 1;

@@ -1,7 +1,7 @@
 //! A FILE_READ or FILE_WRITE under way: no socket, only jobs, one at a time, through pooled buffers. What is read is
 //! held whole before a byte of it goes out, because a message that was begun must be finished before the next, and a
 //! disk that hangs must not hold up the connection; the memory for it is reserved first. What is to be written was
-//! counted when it came, and nothing is written before its digest was found right.
+//! counted when it came (`state::works`), and nothing is written before its digest was found right.
 
 use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::conn::End;
@@ -9,7 +9,7 @@ use crate::ids::ConnId;
 use crate::job::{Algorithm, Ask, DiskError, Done, Hasher, Lane};
 use crate::service::{files, io_files, salvage};
 use crate::state::State;
-use crate::state::births::{FileTask, FileWork as Plan};
+use crate::state::births::{FileTask, FileWork as Plan, Payload};
 use crate::state::buffers::{Account, Reservation};
 use crate::state::notes::Note;
 use jstorrent_io_proto::digest::Digest;
@@ -35,6 +35,8 @@ enum Phase {
         buffers: Vec<Buffer>,
         /// For reads of more than one buffer.
         reservation: Option<Reservation>,
+        /// Bytes that it may reserve, of those for large reads.
+        share: usize,
     },
     /// `None` while a worker has the hash.
     Hashing(Option<Hasher>),
@@ -45,18 +47,10 @@ impl FileWork {
     /// Work that was asked for; the file is held for it.
     pub fn new(id: ConnId, plan: Plan, state: &mut State) -> FileWork {
         let phase = match &plan.task {
-            FileTask::Read(_) => Phase::Reading { buffers: Vec::new(), reservation: None },
-            FileTask::Write(data, digest) => {
-                if state.message_bytes == 0 {
-                    state.written_at = state.now;
-                }
-                state.message_bytes += data.len();
-                match digest {
-                    Digest::None => Phase::Writing,
-                    Digest::Sha1(_) => Phase::Hashing(Some(Hasher::new(Algorithm::Sha1))),
-                    Digest::Sha256(_) => Phase::Hashing(Some(Hasher::new(Algorithm::Sha256))),
-                }
-            }
+            FileTask::Read(_) => Phase::Reading { buffers: Vec::new(), reservation: None, share: 0 },
+            FileTask::Write(_, Digest::None) => Phase::Writing,
+            FileTask::Write(_, Digest::Sha1(_)) => Phase::Hashing(Some(Hasher::new(Algorithm::Sha1))),
+            FileTask::Write(_, Digest::Sha256(_)) => Phase::Hashing(Some(Hasher::new(Algorithm::Sha256))),
         };
         let mut work = FileWork { id, plan, done: 0, busy: false, phase, end: None };
         work.step(state);
@@ -85,35 +79,46 @@ impl FileWork {
     }
 
     fn read(&mut self, state: &mut State) {
-        let (account, me) = (self.account(), self.id);
         let FileTask::Read(length) = self.plan.task else { return };
-        let Phase::Reading { reservation, .. } = &mut self.phase else { return };
         if self.done >= length {
             return self.answer_read(state);
         }
-        if self.done == 0 && !state.channels.may_fetch(self.plan.channel, me) {
+        if self.done == 0 && !state.channels.may_fetch(self.plan.channel, self.id) {
             return;
         }
-        if length > BUFFER_BYTES && reservation.is_none() {
-            *reservation = state.buffers.reserve(length as u64, me);
-        }
-        let buffer = match reservation {
-            Some(paid) => state.buffers.take_reserved(paid, me),
-            None if length > BUFFER_BYTES => return,
-            None => state.buffers.take(account, me),
-        };
-        let Some(buffer) = buffer else { return };
+        let Some(buffer) = self.room(state, length) else { return };
         let (file, offset) = (self.plan.handle.clone(), self.plan.offset + self.done as u64);
         let lane = Lane::Disk(file.root.number);
         let length = (length - self.done).min(BUFFER_BYTES);
         self.submit(state, lane, Ask::Read { file, offset, length, buffer });
     }
 
-    fn answer_read(&mut self, state: &mut State) {
-        let Phase::Reading { buffers, reservation } = &mut self.phase else { return };
-        if let Some(reservation) = reservation.take() {
-            state.buffers.part(reservation, buffers);
+    /// A buffer for the next part of a read of `length` bytes. A large one has all of its memory, or none.
+    fn room(&mut self, state: &mut State, length: usize) -> Option<Buffer> {
+        let (account, root, me) = (self.account(), self.plan.handle.root.number, self.id);
+        let Phase::Reading { reservation, share, .. } = &mut self.phase else { return None };
+        if length <= BUFFER_BYTES {
+            return if state.buffers.may_lend(me) { state.buffers.take(account, me) } else { None };
         }
+        if *share == 0 {
+            if !state.works.may_read(root, length, me) {
+                return None;
+            }
+            *share = length;
+        }
+        if reservation.is_none() {
+            *reservation = state.reserve(length as u64, me);
+        }
+        state.buffers.take_reserved(reservation.as_mut()?, me)
+    }
+
+    fn answer_read(&mut self, state: &mut State) {
+        self.end_share(state);
+        let Phase::Reading { buffers, reservation, .. } = &mut self.phase else { return };
+        if let Some(reservation) = reservation.take() {
+            state.buffers.release(reservation);
+        }
+        buffers.iter_mut().for_each(|buffer| state.buffers.lend(buffer));
         let head = ServerMessage::FileData {
             file_id: self.plan.file.0,
             status: Status::Good,
@@ -132,17 +137,26 @@ impl FileWork {
         self.finish();
     }
 
+    /// What it held of the memory for large reads is others'.
+    fn end_share(&mut self, state: &mut State) {
+        let root = self.plan.handle.root.number;
+        let Phase::Reading { share, .. } = &mut self.phase else { return };
+        if *share > 0 {
+            state.works.read_ended(root, std::mem::take(share));
+        }
+    }
+
     /// The next part of what is to be written, in a buffer.
     fn part(&mut self, state: &mut State, account: Account) -> Option<Buffer> {
         let FileTask::Write(data, _) = &self.plan.task else { return None };
         let mut buffer = state.buffers.take(account, self.id)?;
-        buffer.append(&data[self.done..]);
+        buffer.append(&data.bytes()[self.done..]);
         Some(buffer)
     }
 
     fn hash(&mut self, state: &mut State) {
         let FileTask::Write(data, digest) = &self.plan.task else { return };
-        if self.done < data.len() {
+        if self.done < data.bytes().len() {
             let Some(buffer) = self.part(state, Account::HASH) else { return };
             let Phase::Hashing(hasher) = &mut self.phase else { return };
             let Some(hasher) = hasher.take() else { return state.buffers.give(buffer) };
@@ -160,7 +174,7 @@ impl FileWork {
 
     fn write(&mut self, state: &mut State) {
         let FileTask::Write(data, _) = &self.plan.task else { return };
-        if self.done >= data.len() {
+        if self.done >= data.bytes().len() {
             return self.answer_write(state, Status::Good, Errno::NONE);
         }
         let account = self.account();
@@ -192,7 +206,7 @@ impl FileWork {
     /// A job has come home.
     pub fn completed(&mut self, state: &mut State, done: Done) {
         self.busy = false;
-        state.written_at = state.now;
+        state.works.progressed(state.now);
         match done {
             Done::Read(buffer, result) => self.was_read(state, buffer, result),
             Done::HashBytes(hasher, buffers) => {
@@ -254,17 +268,27 @@ impl FileWork {
 
     /// Gives back all that it holds.
     pub fn release(&mut self, state: &mut State) {
-        if let FileTask::Write(data, _) = &self.plan.task {
-            state.message_bytes -= data.len();
-        }
-        if let Phase::Reading { buffers, reservation } = &mut self.phase {
+        self.end_share(state);
+        let (bytes, copied) = match std::mem::replace(&mut self.plan.task, FileTask::Read(0)) {
+            FileTask::Read(_) => (0, 0),
+            FileTask::Write(payload, _) => {
+                let counted = (payload.bytes().len(), payload.copied());
+                if let Payload::Shared(block, _) = payload {
+                    state.gathering.release(block);
+                }
+                counted
+            }
+        };
+        state.works.end(bytes, copied);
+        state.works.forget(self.plan.handle.root.number, self.id);
+        if let Phase::Reading { buffers, reservation, .. } = &mut self.phase {
             salvage::give_all(state, std::mem::take(buffers));
             if let Some(reservation) = reservation.take() {
                 state.buffers.release(reservation);
             }
         }
         if let Some(channel) = state.channels.get_mut(self.plan.channel) {
-            channel.works.retain(|other| *other != self.id);
+            channel.works.remove(&self.id);
         }
         state.channels.leave(self.plan.channel, self.id);
         files::unuse(state, self.plan.file);

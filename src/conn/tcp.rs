@@ -36,6 +36,8 @@ pub struct Tcp {
     wire: u32,
     phase: Phase,
     tls: Tls,
+    /// One of the places for secured sockets is its own.
+    has_place: bool,
     reading: Reading,
     /// It waits for room in its channel.
     in_line: bool,
@@ -98,6 +100,7 @@ impl Tcp {
             wire,
             phase,
             tls: Tls::None,
+            has_place: false,
             reading: Reading::Dropped,
             in_line: false,
             expected: 0,
@@ -435,6 +438,7 @@ impl Tcp {
     /// Gives back all that it holds.
     pub fn release(&mut self, state: &mut State) {
         self.leave_line(state);
+        self.give_secured(state);
         state.sockets.close(self.id);
     }
 }

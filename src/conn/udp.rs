@@ -198,6 +198,7 @@ impl Udp {
     pub fn release(&mut self, state: &mut State) {
         self.forget_open(state);
         state.channels.leave(self.channel, self.id);
+        io::forget_names(state, self.id);
         state.datagrams.close(self.id);
     }
 }

@@ -4,6 +4,7 @@
 
 mod inbound;
 mod opening;
+mod unpack;
 
 use crate::conn::End;
 use crate::conn::outgoing::{Outgoing, Slices};
@@ -11,7 +12,6 @@ use crate::ids::{ConnId, SessionId};
 use crate::service::{session, stream};
 use crate::state::State;
 use crate::state::effects::Effect;
-use crate::state::gathering::SMALL_BYTES_MAX;
 use crate::state::notes::Note;
 use crate::state::ranges::RangeId;
 use crate::time::Time;
@@ -25,9 +25,10 @@ use jstorrent_io_proto::limits::{
 };
 use jstorrent_io_proto::message::ServerMessage;
 use jstorrent_io_proto::rpc_info::roots_changed_json;
+use unpack::Unpacking;
 
-/// How long FILE_WRITEs may make no progress before requests are read in spite of them, in milliseconds.
-const WRITE_PATIENCE_MS: u64 = 5_000;
+/// How long FILE_READs and FILE_WRITEs may make no progress before requests are read in spite of them, in milliseconds.
+const WORK_PATIENCE_MS: u64 = 5_000;
 /// How long the rest of a large message may be waited for, in milliseconds: others may wait for their turn.
 const LARGE_SILENCE_MS: u64 = 20_000;
 
@@ -39,17 +40,26 @@ pub struct WebSocket {
     reader: FrameReader,
     phase: Phase,
     incoming: Incoming,
+    /// A batch whose messages wait for their turn.
+    unpacking: Option<Unpacking>,
+    /// What came behind messages that wait, as it came.
+    behind: Vec<u8>,
+    /// Bytes of those that are counted in `State::gathering`.
+    counted: usize,
     /// No message has come yet.
     fresh: bool,
     /// The session that the upgrade or a hello named before the token was shown.
     named_session: Option<Box<str>>,
     /// Torrents that are active, by its last ACTIVITY.
     activity: u32,
-    /// When bytes last came.
+    /// When bytes last came, as far as it was listened to.
     heard_at: Time,
+    hearing: Hearing,
     /// Pings since then.
     pings: u32,
-    /// It is not read because of FILE_WRITEs that make no progress; but then it is, so that they hold up no others.
+    /// The rest of its message was looked for, in vain, since then.
+    large_was_late: bool,
+    /// It is not read because of work on files that makes no progress; but then it is, so that it holds up no others.
     unread_until: Time,
     /// When the next KEEPALIVE is due.
     keepalive_at: Time,
@@ -64,6 +74,17 @@ enum Phase {
     Open,
     /// Our close frame is on its way, or out; the client's own is awaited, until then.
     Closing { until: Time, answered: bool, fin: bool },
+}
+
+/// Whether a silence is the client's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hearing {
+    /// It is read from.
+    Open,
+    /// It is not, as it takes no replies: what it takes of them is a sign of life.
+    Clogged,
+    /// It is not, for want of memory, which is no fault of its own.
+    Shut,
 }
 
 impl WebSocket {
@@ -86,11 +107,16 @@ impl WebSocket {
             reader: FrameReader::new(Peer::Client, WS_MESSAGE_BYTES_MAX_UNAUTHENTICATED as u64),
             phase: Phase::Opening { until: state.now.plus_ms(WS_AUTH_WAIT_MS_MAX) },
             incoming: Incoming::Start,
+            unpacking: None,
+            behind: Vec::new(),
+            counted: 0,
+            hearing: Hearing::Open,
             fresh: true,
             named_session: None,
             activity: 0,
             heard_at: state.now,
             pings: 0,
+            large_was_late: false,
             unread_until: Time::NEVER,
             keepalive_at: Time::NEVER,
             end: None,
@@ -151,10 +177,16 @@ impl WebSocket {
             Phase::Opening { until } | Phase::Closing { until, .. } => until,
             Phase::Open => Time::NEVER,
         };
-        phase.min(self.unread_until).min(self.ping_at()).min(self.keepalive_at)
+        let large = if self.gathered() > 0 { self.heard_at.plus_ms(LARGE_SILENCE_MS) } else { Time::NEVER };
+        let large = if self.hearing == Hearing::Open && !self.large_was_late { large } else { Time::NEVER };
+        phase.min(self.unread_until).min(self.ping_at()).min(self.keepalive_at).min(large)
     }
 
+    /// When its silence is worth a ping, or the end.
     fn ping_at(&self) -> Time {
+        if self.hearing == Hearing::Shut {
+            return Time::NEVER;
+        }
         self.heard_at.plus_ms(WS_PING_INTERVAL_MS * u64::from(self.pings + 1))
     }
 
@@ -182,15 +214,22 @@ impl WebSocket {
             self.pings += 1;
             state.channels.push_frame(self.id, frame::PING, &[]);
         }
-        let silent = self.heard_at.plus_ms(LARGE_SILENCE_MS) <= state.now;
-        if self.gathered() > SMALL_BYTES_MAX && silent && state.gathering.may_grow(self.id, self.gathered()) {
-            self.close(state, close::POLICY, "the rest of a large message did not come");
-        }
+        self.check_large(state);
         if self.keepalive_at <= state.now {
             self.keepalive_at = state.now.plus_ms(WS_KEEPALIVE_INTERVAL_MS);
             state.tell(self.id, 0, &ServerMessage::Keepalive);
         }
+        self.go_on(state);
         state.turns.want(self.id);
+    }
+
+    /// Whoever has the turn of large messages, and does not use it, loses it.
+    fn check_large(&mut self, state: &mut State) {
+        let silent = self.heard_at.plus_ms(LARGE_SILENCE_MS) <= state.now;
+        self.large_was_late = silent;
+        if silent && self.hearing == Hearing::Open && state.gathering.is_large(self.id) {
+            self.close(state, close::POLICY, "the rest of a large message did not come");
+        }
     }
 
     fn is_flushed(&self, state: &State) -> bool {
@@ -198,33 +237,56 @@ impl WebSocket {
     }
 
     /// Room for incoming bytes; `None` while it does not read: its client takes no replies (it goes on when they have
-    /// been sent), or as much waits for peers as may ([`Note::ReadOn`]).
+    /// been sent), or there is no memory for what it may send next ([`Note::ReadOn`]).
     pub fn place<'a>(&'a mut self, state: &mut State, scratch: &'a mut [u8]) -> Option<&'a mut [u8]> {
-        if !matches!(self.phase, Phase::Closing { .. }) {
-            if !state.channels.may_be_read(self.id) {
-                return None;
-            }
-            if !self.may_take_more(state) {
-                if !state.unread_channels.contains(&self.id) {
-                    state.unread_channels.push(self.id);
-                }
-                return None;
-            }
-        }
         let len = scratch.len().min(state.limits.channel_read_bytes).max(1);
-        Some(&mut scratch[..len])
+        if matches!(self.phase, Phase::Closing { .. }) {
+            return (!self.has_waiting()).then(|| &mut scratch[..len]);
+        }
+        if !state.channels.may_be_read(self.id) {
+            self.hearing = Hearing::Clogged;
+            return None;
+        }
+        let room = self.room(state);
+        if room == 0 {
+            self.hearing = Hearing::Shut;
+            if !state.unread_channels.iter().any(|(other, _)| *other == self.id) {
+                state.unread_channels.push((self.id, self.gathered()));
+            }
+            return None;
+        }
+        if self.hearing != Hearing::Open {
+            self.hearing = Hearing::Open;
+            self.heard(state);
+        }
+        Some(&mut scratch[..len.min(room)])
     }
 
-    /// Whether there is memory for what it may send next.
-    fn may_take_more(&mut self, state: &mut State) -> bool {
-        let patient_until = state.written_at.plus_ms(WRITE_PATIENCE_MS);
-        if state.writes_are_full() && state.now < patient_until {
-            self.unread_until = patient_until;
-            return false;
+    /// How much memory there is for what it may send next, in bytes.
+    fn room(&mut self, state: &mut State) -> usize {
+        if self.works_wait(state) || self.has_waiting() {
+            return 0;
         }
-        !state.datagrams.is_full()
-            && !state.peers_are_full()
-            && state.gathering.may_grow(self.id, self.gathered())
+        let room = state.readable(self.id, self.gathered());
+        state.gathering.answered(self.id, self.gathered(), room);
+        room
+    }
+
+    /// Whether so much work on files is under way that there is no room for more, and it makes progress.
+    fn works_wait(&mut self, state: &State) -> bool {
+        let patient_until = state.works.progress_at().plus_ms(WORK_PATIENCE_MS);
+        let waits = state.works_are_full() && state.now < patient_until;
+        if waits {
+            self.unread_until = patient_until;
+        }
+        waits
+    }
+
+    /// A sign of life.
+    fn heard(&mut self, state: &State) {
+        self.heard_at = state.now;
+        self.pings = 0;
+        self.large_was_late = false;
     }
 
     /// The client has ended its side.
@@ -254,6 +316,10 @@ impl WebSocket {
     pub fn sent(&mut self, state: &mut State, n: usize) {
         let (channels, buffers) = (&mut state.channels, &mut state.buffers);
         channels.sent(self.id, n, |buffer| buffers.give(buffer));
+        if self.hearing == Hearing::Clogged {
+            self.heard(state);
+        }
+        self.go_on(state);
         self.end_if_done(state);
     }
 
@@ -284,6 +350,7 @@ impl WebSocket {
             // A turn is all that they ask for, if they concern it at all.
             _ => {}
         }
+        self.go_on(state);
         state.turns.want(self.id);
     }
 
@@ -322,7 +389,6 @@ impl WebSocket {
         self.phase =
             Phase::Closing { until: state.now.plus_ms(state.limits.linger_ms), answered, fin: false };
         self.drop_gathered(state);
-        self.incoming = Incoming::Swallow;
         self.keepalive_at = Time::NEVER;
         self.set_activity(state, 0);
         self.close_sockets(state);
@@ -363,6 +429,7 @@ impl WebSocket {
     /// Gives back all that it holds; what was opened on it closes.
     pub fn release(&mut self, state: &mut State) {
         self.set_activity(state, 0);
+        self.behind = Vec::new();
         self.drop_gathered(state);
         self.close_sockets(state);
         let (channels, buffers) = (&mut state.channels, &mut state.buffers);
@@ -371,7 +438,7 @@ impl WebSocket {
             session::channel_closed(state, id, self.id);
             stream::channel_closed(state, id, self.id);
         }
-        state.unread_channels.retain(|other| *other != self.id);
+        state.unread_channels.retain(|(other, _)| *other != self.id);
         state.metrics.ws_connections -= 1;
         state.last_used = state.now;
     }

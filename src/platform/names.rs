@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 /// `EAI_NONAME`: there is no such name.
 pub(crate) const NO_NAME: i32 = 2;
+/// `EAI_AGAIN`: nobody could tell for now.
+pub(crate) const TRY_AGAIN: i32 = 3;
 /// `EAI_NODATA`: there is, but it has no address.
 pub(crate) const NO_DATA: i32 = 5;
 

@@ -117,8 +117,8 @@ pub fn begin(call: &Call<'_>, checks: Vec<Check>, reply: Reply, target: Target, 
 }
 
 impl Checked {
-    pub(super) fn intake(&self) -> Intake<'_> {
-        match (&self.phase, &self.reservation) {
+    pub(super) fn intake(&mut self) -> Intake<'_> {
+        match (&self.phase, &mut self.reservation) {
             (Phase::Failed(_), _) => Intake::Drop,
             (_, Some(reservation)) => Intake::Paid(reservation),
             (_, None) => Intake::Later,
@@ -189,7 +189,7 @@ impl Checked {
 
     pub(super) fn advance(&mut self, cx: &mut Cx<'_>) -> Step {
         if self.reservation.is_none() && self.bytes_max > 0 && matches!(self.phase, Phase::Idle) {
-            self.reservation = cx.state.buffers.reserve(self.bytes_max, cx.me);
+            self.reservation = cx.state.reserve(self.bytes_max, cx.me);
         }
         if self.body_ended && matches!(self.phase, Phase::Idle) {
             self.judge(cx);

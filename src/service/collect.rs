@@ -10,7 +10,7 @@ use jstorrent_io_proto::error::{Code, Refusal};
 use jstorrent_io_proto::route::{BodyRule, Endpoint};
 
 /// A body of that many bytes needs no reservation.
-pub const SMALL_BYTES_MAX: usize = 1 << 10;
+pub const SMALL_BYTES_MAX: usize = 512;
 
 /// What was in the head that the endpoint needs once the body is there.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +88,7 @@ impl Collect {
 
     pub(super) fn advance(&mut self, cx: &mut Cx<'_>) -> Step {
         if let (Some(bytes), None) = (self.wanted, &self.reservation) {
-            self.reservation = cx.state.buffers.reserve(bytes, cx.me);
+            self.reservation = cx.state.reserve(bytes, cx.me);
         }
         if !self.complete || (self.wanted.is_some() && self.reservation.is_none()) {
             return Step::Wait;

@@ -134,7 +134,10 @@ pub fn open(cx: &mut Cx<'_>, pending: Pending, body: &[u8]) -> Result<Task, Refu
     let size = body.size.map(|size| within_file(size, "size")).transpose()?;
     let root = root(cx.state, &body.root)?;
     let path = RelPath::parse(&body.path, false)?;
-    if cx.state.sessions.get(session).is_some_and(|session| session.files >= FILES_PER_SESSION_MAX) {
+    let too_many = cx.state.files.len() >= cx.state.limits.files_max;
+    if too_many
+        || cx.state.sessions.get(session).is_some_and(|session| session.files >= FILES_PER_SESSION_MAX)
+    {
         return Err(Code::TooManyFiles.into());
     }
     let lane = Lane::Disk(root.number);

@@ -124,7 +124,7 @@ impl HashFiles {
     }
 
     fn reserve(&mut self, cx: &mut Cx<'_>, digest_bytes: u64) -> bool {
-        self.reservation = cx.state.buffers.reserve(parse::BASE_BYTES + digest_bytes, cx.me);
+        self.reservation = cx.state.reserve(parse::BASE_BYTES + digest_bytes, cx.me);
         self.reservation.is_some()
     }
 

@@ -11,8 +11,9 @@ pub use address::is_own;
 pub use listen::{accept, may_accept};
 pub use tcp::{Target, Wish, begin, report, send, send_on};
 pub use tls::{failed as secure_failed, loaded, trust};
-pub use udp::{bind_for, names_came, report_bound};
+pub use udp::{bind_for, forget_names, names_came, report_bound};
 
+use crate::buffer::Block;
 use crate::ids::{ConnId, SessionId};
 use crate::service::{io_files, stream};
 use crate::state::State;
@@ -20,9 +21,18 @@ use crate::state::channels::FIRST_OWN_ID;
 use crate::state::notes::Note;
 use jstorrent_io_proto::errno::Errno;
 use jstorrent_io_proto::message::{ClientMessage, ServerMessage};
+use std::sync::Arc;
 
 /// Does what an authenticated client asked for.
-pub fn handle(state: &mut State, channel: ConnId, request_id: u32, message: ClientMessage<'_>) {
+///
+/// `block`: the large message that its data lies in, if it came in one.
+pub fn handle(
+    state: &mut State,
+    channel: ConnId,
+    request_id: u32,
+    message: ClientMessage<'_>,
+    block: Option<&Arc<Block>>,
+) {
     match message {
         ClientMessage::TcpConnect { socket_id, port, host, options } => {
             tcp::connect(state, channel, request_id, socket_id, Target { host: &host, port }, &options);
@@ -74,7 +84,8 @@ pub fn handle(state: &mut State, channel: ConnId, request_id: u32, message: Clie
             io_files::read(state, channel, request_id, file_id, offset, length);
         }
         ClientMessage::FileWrite { file_id, offset, digest, data } => {
-            io_files::write(state, channel, request_id, file_id, offset, digest, data);
+            let write = io_files::Write { file_id, offset, digest };
+            io_files::write(state, channel, request_id, write, data, block);
         }
         ClientMessage::Keepalive => {}
         ClientMessage::Error { message } => log::debug!("/io: the client reports: {message}"),

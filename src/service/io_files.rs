@@ -2,10 +2,11 @@
 //! (`conn::file_work`), so that a disk that hangs holds up nothing else on the connection.
 
 use super::{files, io};
+use crate::buffer::Block;
 use crate::ids::{ConnId, FileId};
 use crate::job::{DiskError, FileHandle};
 use crate::state::State;
-use crate::state::births::{Birth, FileTask, FileWork};
+use crate::state::births::{Birth, FileTask, FileWork, Payload};
 use jstorrent_io_proto::digest::Digest;
 use jstorrent_io_proto::errno::Errno;
 use jstorrent_io_proto::error::{Code, Refusal};
@@ -16,7 +17,8 @@ use std::sync::Arc;
 /// FILE_READ.
 pub fn read(state: &mut State, channel: ConnId, request_id: u32, file_id: u32, offset: u64, length: u32) {
     let found = find(state, channel, file_id, offset).and_then(|handle| match length {
-        0..=FILE_READ_BYTES_MAX => Ok(handle),
+        0..=FILE_READ_BYTES_MAX if may_begin(state, channel) => Ok(handle),
+        0..=FILE_READ_BYTES_MAX => Err(Errno::ENOBUFS),
         _ => Err(Errno::EINVAL),
     });
     match found {
@@ -31,29 +33,40 @@ pub fn read(state: &mut State, channel: ConnId, request_id: u32, file_id: u32, o
     }
 }
 
-/// FILE_WRITE.
+/// A FILE_WRITE.
+#[derive(Debug)]
+pub struct Write {
+    /// The file's number.
+    pub file_id: u32,
+    /// First byte.
+    pub offset: u64,
+    /// What the data must have, if anything.
+    pub digest: Digest,
+}
+
+/// FILE_WRITE. Its data may lie in a block, which is then shared, not copied.
 pub fn write(
     state: &mut State,
     channel: ConnId,
     request_id: u32,
-    file_id: u32,
-    offset: u64,
-    digest: Digest,
+    write: Write,
     data: &[u8],
+    block: Option<&Arc<Block>>,
 ) {
+    let Write { file_id, offset, digest } = write;
     let found = find(state, channel, file_id, offset.saturating_add(data.len() as u64));
+    let copied = if block.is_some() { 0 } else { data.len() };
+    let bulk_free = state.buffers.bulk_free_bytes();
     let allowed = found.and_then(|handle| match () {
         () if !handle.writable => Err(Errno::EACCES),
-        () if state.message_bytes + data.len() > state.limits.file_write_bytes_max
-            && state.message_bytes > 0 =>
-        {
+        () if !may_begin(state, channel) || !state.works.may_write(data.len(), copied, bulk_free) => {
             Err(Errno::ENOBUFS)
         }
         () => Ok(handle),
     });
     match allowed {
         Ok(handle) => {
-            let task = FileTask::Write(data.to_vec(), digest);
+            let task = FileTask::Write(Payload::of(data, block), digest);
             begin(state, FileWork { channel, request_id, file: FileId(file_id), handle, offset, task });
         }
         Err(errno) => {
@@ -61,6 +74,10 @@ pub fn write(
             state.tell(channel, request_id, &message);
         }
     }
+}
+
+fn may_begin(state: &State, channel: ConnId) -> bool {
+    state.channels.get(channel).is_some_and(|channel| state.works.may_begin(channel.works.len()))
 }
 
 fn find(state: &State, channel: ConnId, file_id: u32, end: u64) -> Result<Arc<FileHandle>, Errno> {
@@ -75,9 +92,14 @@ fn find(state: &State, channel: ConnId, file_id: u32, end: u64) -> Result<Arc<Fi
 
 fn begin(state: &mut State, work: FileWork) {
     files::hold(state, work.file);
+    let (bytes, copied) = match &work.task {
+        FileTask::Read(_) => (0, 0),
+        FileTask::Write(payload, _) => (payload.bytes().len(), payload.copied()),
+    };
+    state.works.begin(state.now, bytes, copied);
     let id = state.identities.reserve();
     if let Some(channel) = state.channels.get_mut(work.channel) {
-        channel.works.push(id);
+        channel.works.insert(id);
     }
     state.births.add(id, Birth::File(work));
 }

@@ -3,30 +3,47 @@
 use crate::ids::{ConnId, JobId};
 use crate::job::{Ask, Lane};
 use crate::state::State;
-use crate::state::names::{Lookup, Outcome};
+use crate::state::lookups::Asker;
+use crate::state::names::Outcome;
 use crate::state::notes::Note;
 
+/// What is known of a name.
+#[derive(Debug)]
+pub enum Resolved {
+    /// What it resolves to, or why it does not.
+    Known(Outcome),
+    /// It is looked up; whoever asked is noted to ask again.
+    Later,
+    /// So many are looked up that this one is not.
+    TooMany,
+}
+
 /// What a name resolves to, where that is known. Else it is looked up, and `who` is noted to ask again.
-pub fn resolve(state: &mut State, host: &str, who: ConnId) -> Option<Outcome> {
+pub fn resolve(state: &mut State, host: &str, who: ConnId, asker: Asker) -> Resolved {
     if let Some(outcome) = state.names.get(host, state.now) {
-        return Some(outcome.clone());
+        return Resolved::Known(outcome.clone());
     }
-    if let Some(lookup) = state.lookups.values_mut().find(|lookup| lookup.host.eq_ignore_ascii_case(host)) {
-        if !lookup.waiting.contains(&who) {
-            lookup.waiting.push(who);
-        }
-        return None;
+    if !state.lookups.ask(host, who, asker) {
+        return Resolved::TooMany;
     }
-    let job = state.submit(ConnId::NOBODY, Lane::Names, None, Ask::Resolve { host: host.to_owned() });
-    state.lookups.insert(job, Lookup { host: host.to_owned(), waiting: vec![who] });
-    None
+    hand_out(state);
+    Resolved::Later
+}
+
+/// Hands names to the workers, as many as may be.
+pub fn hand_out(state: &mut State) {
+    while let Some(host) = state.lookups.next(state.now) {
+        let job = state.submit(ConnId::NOBODY, Lane::Names, None, Ask::Resolve { host: host.clone() });
+        state.lookups.handed_out(job, &host);
+    }
 }
 
 /// A look-up has ended.
 pub fn resolved(state: &mut State, job: JobId, outcome: Outcome) {
-    let Some(lookup) = state.lookups.remove(&job) else { return };
-    state.names.put(&lookup.host, outcome, state.now);
-    for who in lookup.waiting {
+    let Some((host, waiting)) = state.lookups.ended(job) else { return };
+    state.names.put(&host, outcome, state.now);
+    for who in waiting {
         state.notes.send(who, Note::Look);
     }
+    hand_out(state);
 }

@@ -4,6 +4,7 @@
 use super::answer::Answer;
 use super::await_job::{Await, Then};
 use super::collect::parse;
+use super::list::List;
 use super::{Call, Cx, Task, files, refusals, salvage};
 use crate::job::{Ask, Done, Lane, Root};
 use crate::state::State;
@@ -43,7 +44,7 @@ pub fn stat(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
 /// `GET /ops/list?path&root_key`.
 pub fn list(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
     let (root, path) = queried(cx.state, call)?;
-    Ok(submit(cx, root.number, Ask::PathList(root, path)))
+    Ok(Task::List(List::new(root, path)))
 }
 
 /// The root and path of a query; an empty path is the root itself.
@@ -95,7 +96,6 @@ pub(super) fn answer(cx: &mut Cx<'_>, done: Done) -> Answer {
                 is_file: stat.is_file,
             })
         }),
-        Done::PathList(result) => result.map(|names| Answer::json(&names)),
         Done::PathDelete(result) | Done::PathTruncate(result) | Done::MakeFolder(result) => {
             result.map(|()| Answer::empty())
         }

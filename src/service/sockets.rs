@@ -4,17 +4,19 @@
 use super::answer::Answer;
 use super::collect::{Pending, parse};
 use super::io::{self, Target, Wish};
-use super::{Cx, Step, Task, names};
+use super::names::{self, Resolved};
+use super::{Cx, Step, Task};
 use crate::ids::{ConnId, SessionId};
 use crate::state::State;
 use crate::state::births::{Opened, Report};
+use crate::state::lookups::Asker;
 use crate::state::notes::Note;
 use jstorrent_io_proto::errno::Errno;
 use jstorrent_io_proto::error::{Code, Refusal};
 use jstorrent_io_proto::host::Host;
 use jstorrent_io_proto::limits::CONNECT_WAIT_MS_DEFAULT;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -118,16 +120,25 @@ fn bind(cx: &mut Cx<'_>, channel: ConnId, wire: u32, to: Option<SocketAddr>) -> 
 }
 
 impl OpenSocket {
+    /// The first address of a host, once that is known.
+    fn look_up(&self, state: &mut State, host: &str) -> Option<Result<IpAddr, Errno>> {
+        let name = match Host::parse(host) {
+            None => return Some(Err(Errno::EINVAL)),
+            Some(Host::Address(ip)) => return Some(Ok(ip)),
+            Some(Host::Name(name)) => name,
+        };
+        let asker = Asker { channel: self.channel, datagram: true };
+        match names::resolve(state, name, self.me, asker) {
+            Resolved::Later => None,
+            Resolved::TooMany => Some(Err(Errno::ENOBUFS)),
+            Resolved::Known(Err(code)) => Some(Err(Errno::from_getaddrinfo(code))),
+            Resolved::Known(Ok(addresses)) => Some(addresses.first().copied().ok_or(Errno::EADDRNOTAVAIL)),
+        }
+    }
+
     pub(super) fn advance(&mut self, cx: &mut Cx<'_>) -> Step {
         if let Phase::Resolving { host, port } = &self.phase {
-            let resolved = match Host::parse(host) {
-                None => Some(Err(Errno::EINVAL)),
-                Some(Host::Address(ip)) => Some(Ok(ip)),
-                Some(Host::Name(name)) => names::resolve(cx.state, name, cx.me).map(|outcome| {
-                    let first = outcome.map(|addresses| addresses.first().copied());
-                    first.map_err(Errno::from_getaddrinfo)?.ok_or(Errno::EADDRNOTAVAIL)
-                }),
-            };
+            let resolved = self.look_up(cx.state, host);
             self.phase = match resolved {
                 None => return Step::Wait,
                 Some(Ok(_)) if cx.state.channels.get(self.channel).is_none() => {
@@ -171,9 +182,13 @@ impl OpenSocket {
         if let Some(channel) = state.channels.get_mut(self.channel) {
             channel.openers.retain(|opener| *opener != self.me);
         }
-        if let Phase::Opening(conn) = self.phase {
-            state.notes.send(conn, Note::Close);
-            state.openings.take(self.me);
+        match &self.phase {
+            Phase::Opening(conn) => {
+                state.notes.send(*conn, Note::Close);
+                state.openings.take(self.me);
+            }
+            Phase::Resolving { host, .. } => state.lookups.forget(host, self.me),
+            Phase::Over(_) => {}
         }
     }
 }

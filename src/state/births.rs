@@ -1,12 +1,14 @@
 //! Connections that are to be made: whoever wants one writes down what it is to be, and the engine makes it before
 //! anything else happens.
 
+use crate::buffer::Block;
 use crate::ids::{ConnId, FileId};
 use crate::job::FileHandle;
 use jstorrent_io_proto::digest::Digest;
 use jstorrent_io_proto::errno::Errno;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What a connection is to be.
@@ -59,7 +61,41 @@ pub enum FileTask {
     /// Read that many bytes, fewer at the end of the file.
     Read(usize),
     /// Write these bytes, where they have the digest.
-    Write(Vec<u8>, Digest),
+    Write(Payload, Digest),
+}
+
+/// Bytes that a message brought.
+#[derive(Debug)]
+pub enum Payload {
+    /// Copied out of it.
+    Copied(Vec<u8>),
+    /// Where they lie in it.
+    Shared(Arc<Block>, Range<usize>),
+}
+
+impl Payload {
+    /// `data`, which lies in `block` where there is one.
+    pub fn of(data: &[u8], block: Option<&Arc<Block>>) -> Payload {
+        let shared = block.and_then(|block| {
+            let start = data.as_ptr().addr().checked_sub(block.bytes().as_ptr().addr())?;
+            let range = start..start + data.len();
+            (range.end <= block.len()).then(|| Payload::Shared(block.clone(), range))
+        });
+        shared.unwrap_or_else(|| Payload::Copied(data.to_vec()))
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Payload::Copied(bytes) => bytes,
+            Payload::Shared(block, range) => &block.bytes()[range.clone()],
+        }
+    }
+
+    /// How many of them were copied.
+    pub fn copied(&self) -> usize {
+        if let Payload::Copied(bytes) = self { bytes.len() } else { 0 }
+    }
 }
 
 /// A socket that is to listen.

@@ -1,7 +1,12 @@
 //! The pool of buffers: who may hold how many. A hog can't starve the others: an account may take a buffer only while
 //! it holds fewer than are free (dynamic thresholds, as in switches), so one disk that hangs ends up with half of the
-//! pool, a second one with half of the rest, and something is always left. Checked writes, which must be held whole,
-//! reserve their memory beforehand from a separate budget, first come, first served.
+//! pool, a second one with half of the rest, and something is always left.
+//!
+//! What must be held whole (checked writes, large requests and answers) reserves its memory beforehand, all or nothing,
+//! first come, first served. It comes from the bulk budget, which others draw on, too: large messages and bytes on
+//! their way to peers, of which this file is told ([`Buffers::set_others`]), and the pool itself, beyond the buffers
+//! that it always has. Nobody waits there while holding a part, except the one message that grows: while that waits,
+//! nothing is reserved.
 //!
 //! A wake is not a grant: where anything changed, [`Buffers::wake`] tells the first in each line that could be served
 //! that it may try; it leaves the line when it takes, or dies. Where nothing changed nobody is told again: whoever was
@@ -21,18 +26,20 @@ pub struct Account(u32);
 impl Account {
     /// Bytes on their way to the hash.
     pub const HASH: Account = Account(0);
-    /// Bytes that a reservation pays for.
-    const BULK: Account = Account(u32::MAX);
-    /// Bytes that take their reservation along: giving the buffer back gives that back, too.
-    const PAID: Account = Account(u32::MAX - 1);
+    /// Bytes that a reservation paid for: giving the buffer back gives its part of that back, too.
+    const PAID: Account = Account(u32::MAX);
+    /// The same, once they wait for an `/io` client to take them.
+    const LENT: Account = Account(u32::MAX - 1);
+    /// Bytes that wait for `/io` clients to take them.
+    pub const CLIENTS: Account = Account(u32::MAX - 2);
 
     /// Bytes to or from a root.
     pub fn root(number: RootNumber) -> Account {
-        Account(number.0.saturating_add(1).min(u32::MAX - 2))
+        Account(number.0.saturating_add(1).min(u32::MAX - 3))
     }
 }
 
-/// A right to hold that many buffers; given back by [`Buffers::release`].
+/// A right to take that many buffers; what is left of it is given back by [`Buffers::release`].
 #[derive(Debug)]
 #[must_use = "a reservation that is dropped is lost to everyone"]
 pub struct Reservation {
@@ -52,11 +59,20 @@ pub struct Buffers {
     /// Free ones, reserved or not.
     spare: Spare,
     max: usize,
+    /// So many of them are there whatever the bulk budget is used for.
+    own: usize,
     out: usize,
     held: BTreeMap<Account, usize>,
     lines: BTreeMap<Account, VecDeque<ConnId>>,
+    /// In buffers, as all of the budget is counted here.
     bulk_max: usize,
     bulk_reserved: usize,
+    /// What others hold of the budget.
+    bulk_others: usize,
+    /// The message that grows waits for memory: it comes first.
+    growth_waits: bool,
+    /// Buffers of reservations that wait for clients.
+    lent: usize,
     /// Who waits for a reservation, and of how many buffers.
     bulk_line: VecDeque<(ConnId, usize)>,
     /// Who has a reservation, and was refused by the system.
@@ -71,11 +87,15 @@ impl Buffers {
         Buffers {
             spare: Spare::new(limits.buffers_kept_max, limits.buffers_idle_ms),
             max: limits.buffers_max.max(1),
+            own: limits.buffers_own.clamp(1, limits.buffers_max.max(1)),
             out: 0,
             held: BTreeMap::new(),
             lines: BTreeMap::new(),
             bulk_max: (limits.bulk_bytes_max / BUFFER_BYTES).max(1),
             bulk_reserved: 0,
+            bulk_others: 0,
+            growth_waits: false,
+            lent: 0,
             bulk_line: VecDeque::new(),
             refused: Vec::new(),
             changed: false,
@@ -99,22 +119,30 @@ impl Buffers {
     }
 
     /// Takes one of the buffers that a reservation pays for. `None` only where the system has no memory: then `who` is
-    /// told when it may have some again.
-    pub fn take_reserved(&mut self, _paid: &Reservation, who: ConnId) -> Option<Buffer> {
-        let buffer = self.fresh(Account::BULK);
-        if buffer.is_none() && !self.refused.contains(&who) {
-            self.refused.push(who);
+    /// told when it may have some again. Where it paid for no more, one more is taken beside the budget: that is how a
+    /// body turns out to be too long.
+    pub fn take_reserved(&mut self, paid: &mut Reservation, who: ConnId) -> Option<Buffer> {
+        let Some(buffer) = self.fresh(Account::PAID) else {
+            if !self.refused.contains(&who) {
+                self.refused.push(who);
+            }
+            return None;
+        };
+        match paid.buffers.checked_sub(1) {
+            Some(left) => paid.buffers = left,
+            None => self.bulk_reserved += 1,
         }
-        buffer
+        Some(buffer)
     }
 
     /// Gives a buffer back, whoever it was that took it.
     pub fn give(&mut self, buffer: Buffer) {
         self.changed = true;
         let account = Account(buffer.account);
-        if account == Account::PAID {
+        if account == Account::PAID || account == Account::LENT {
             self.bulk_reserved -= 1;
-        } else if account != Account::BULK {
+            self.lent -= usize::from(account == Account::LENT);
+        } else {
             self.out -= 1;
             if let Some(held) = self.held.get_mut(&account) {
                 *held -= 1;
@@ -123,7 +151,39 @@ impl Buffers {
                 }
             }
         }
-        self.spare.give(buffer);
+        // Free ones are on the pool's own account: what a reservation paid for is kept only in place of those.
+        if self.out + self.spare.len() < self.max {
+            self.spare.give(buffer);
+        }
+    }
+
+    /// What was read for a client waits for it from now on, and is no longer on its root's account.
+    pub fn lend(&mut self, buffer: &mut Buffer) {
+        let account = Account(buffer.account);
+        if account == Account::PAID {
+            self.lent += 1;
+            buffer.account = Account::LENT.0;
+            return;
+        }
+        if let Some(held) = self.held.get_mut(&account) {
+            *held -= 1;
+            if *held == 0 {
+                self.held.remove(&account);
+            }
+        }
+        *self.held.entry(Account::CLIENTS).or_default() += 1;
+        buffer.account = Account::CLIENTS.0;
+        self.changed = true;
+    }
+
+    /// Whether clients that take nothing leave enough for more to be read for `who`; where not, it stands in line.
+    pub fn may_lend(&mut self, who: ConnId) -> bool {
+        if self.may_take(Account::CLIENTS) && self.is_turn_of(Account::CLIENTS, who) {
+            self.leave_line(Account::CLIENTS, who);
+            return true;
+        }
+        self.stand(Account::CLIENTS, who);
+        false
     }
 
     /// Reserves memory for `bytes`, or puts `who` in line for it. More than the whole budget is never asked: the
@@ -133,7 +193,7 @@ impl Buffers {
             .unwrap_or(usize::MAX)
             .clamp(1, self.bulk_max);
         let first = self.bulk_line.front().is_none_or(|(first, _)| *first == who);
-        if !first || self.bulk_reserved + buffers > self.bulk_max {
+        if !first || self.growth_waits || buffers > self.bulk_free() {
             if !self.bulk_line.iter().any(|(other, _)| *other == who) {
                 self.bulk_line.push_back((who, buffers));
             }
@@ -145,16 +205,7 @@ impl Buffers {
         Some(Reservation { buffers })
     }
 
-    /// Lets each of these buffers, taken on a reservation, take its part of it along; the rest is given back.
-    pub fn part(&mut self, reservation: Reservation, buffers: &mut [Buffer]) {
-        self.changed = true;
-        for buffer in buffers.iter_mut() {
-            buffer.account = Account::PAID.0;
-        }
-        self.bulk_reserved -= reservation.buffers.saturating_sub(buffers.len());
-    }
-
-    /// Gives a reservation back.
+    /// Gives back what is left of a reservation.
     pub fn release(&mut self, reservation: Reservation) {
         self.bulk_reserved -= reservation.buffers;
         self.changed = true;
@@ -184,11 +235,38 @@ impl Buffers {
                 notes.send(*first, Note::MemoryFree);
             }
         }
-        if let Some((first, _)) =
-            self.bulk_line.front().filter(|(_, n)| self.bulk_reserved + n <= self.bulk_max)
-        {
+        let fits = |(_, n): &&(ConnId, usize)| !self.growth_waits && *n <= self.bulk_free();
+        if let Some((first, _)) = self.bulk_line.front().filter(fits) {
             notes.send(*first, Note::MemoryFree);
         }
+    }
+
+    /// What others hold of the bulk budget now, in bytes, and whether the message that grows waits for memory.
+    pub fn set_others(&mut self, bytes: usize, growth_waits: bool) {
+        let others = bytes.div_ceil(BUFFER_BYTES);
+        self.changed |= others < self.bulk_others || growth_waits < self.growth_waits;
+        (self.bulk_others, self.growth_waits) = (others, growth_waits);
+    }
+
+    /// What is left of the bulk budget, in buffers.
+    fn bulk_free(&self) -> usize {
+        let borrowed = self.out.saturating_sub(self.own);
+        self.bulk_max.saturating_sub(self.bulk_reserved + self.bulk_others + borrowed)
+    }
+
+    /// Bytes left of the bulk budget.
+    pub fn bulk_free_bytes(&self) -> usize {
+        self.bulk_free() * BUFFER_BYTES
+    }
+
+    /// Bytes that the first in line for a reservation waits for.
+    pub fn bulk_wanted_bytes(&self) -> usize {
+        self.bulk_line.front().map_or(0, |(_, buffers)| buffers * BUFFER_BYTES)
+    }
+
+    /// Bytes in buffers of reservations that wait for clients.
+    pub fn lent_bytes(&self) -> usize {
+        self.lent * BUFFER_BYTES
     }
 
     /// The free buffers.
@@ -203,10 +281,10 @@ impl Buffers {
 
     /// Whether anyone waits for memory: then connections read no more than they must.
     pub fn is_tight(&self) -> bool {
-        !self.lines.is_empty()
+        self.lines.keys().any(|account| *account != Account::CLIENTS)
     }
 
-    /// Bytes reserved for checked writes.
+    /// Bytes reserved, in buffers or not.
     pub fn bulk_reserved_bytes(&self) -> usize {
         self.bulk_reserved * BUFFER_BYTES
     }
@@ -219,7 +297,8 @@ impl Buffers {
     fn may_take(&self, account: Account) -> bool {
         let free = self.max - self.out.min(self.max);
         let held = self.held.get(&account).copied().unwrap_or(0);
-        free > 0 && (held < free || held == 0)
+        let in_budget = self.out < self.own || self.bulk_line.is_empty() && self.bulk_free() > 0;
+        free > 0 && in_budget && (held < free || held == 0)
     }
 
     fn is_turn_of(&self, account: Account, who: ConnId) -> bool {

@@ -35,6 +35,11 @@ impl Chunk {
         }
     }
 
+    /// Memory of it that is no buffer's, in bytes.
+    fn heap(&self) -> usize {
+        if let Chunk::Small { bytes, .. } = self { bytes.capacity() } else { 0 }
+    }
+
     /// Copies what there is room for; returns how much.
     fn append(&mut self, more: &[u8]) -> usize {
         match self {
@@ -111,6 +116,7 @@ pub struct Chain {
     chunks: VecDeque<Chunk>,
     bytes: usize,
     held: usize,
+    heap: usize,
 }
 
 impl Chain {
@@ -127,6 +133,11 @@ impl Chain {
     /// Memory held, in bytes, room that is not filled included.
     pub fn held(&self) -> usize {
         self.held
+    }
+
+    /// Memory of it that is no buffer's, in bytes.
+    pub fn heap(&self) -> usize {
+        self.heap
     }
 
     /// Copies bytes to the end, compactly: many go into buffers of `pool`, few into small chunks. Never fails: where
@@ -198,6 +209,7 @@ impl Chain {
 
     fn push(&mut self, chunk: Chunk) {
         self.held += chunk.held();
+        self.heap += chunk.heap();
         self.chunks.push_back(chunk);
     }
 
@@ -223,6 +235,7 @@ impl Chain {
     fn drop_first(&mut self, pool: &mut Pool, give: &mut impl FnMut(Buffer)) {
         let Some(chunk) = self.chunks.pop_front() else { return };
         self.held -= chunk.held();
+        self.heap -= chunk.heap();
         match chunk {
             Chunk::Pooled(buffer) => pool.give(buffer),
             Chunk::Lent(buffer) => give(buffer),

@@ -6,7 +6,7 @@
 //! Peers are read only while their channel has gathered less than `limits.channel_gather_bytes_max`: what is read in
 //! one round leaves in one write, while it is still in the processor's cache, and a client that stops reading stops
 //! its peers. Replies and events must go out whatever waits; what bounds them is that a channel whose client takes no
-//! replies is not read (`may_be_read`).
+//! replies is not read (`may_be_read`), and, where many such clients add up, that the worst of them is cut off.
 
 mod batch;
 
@@ -22,7 +22,7 @@ use jstorrent_io_proto::feature::{Feature, Features};
 use jstorrent_io_proto::frame::{self, HEADER_BYTES_MAX, OpCode};
 use jstorrent_io_proto::limits::SOCKET_WINDOW_BYTES_DEFAULT;
 use jstorrent_io_proto::message::{DATA_HEAD_BYTES, ServerMessage, tcp_recv_head};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// The first id that the daemon picks (PROTOCOL §6.2, "Promises").
 pub const FIRST_OWN_ID: u32 = 0x8000_0000;
@@ -57,7 +57,7 @@ pub struct Channel {
     /// What was opened on it, by id on the wire.
     pub ids: HashMap<u32, ConnId>,
     /// Work on files that is under way for it.
-    pub works: Vec<ConnId>,
+    pub works: HashSet<ConnId>,
     /// Requests over HTTP that wait for a socket to open here.
     pub openers: Vec<ConnId>,
     last_own_id: u32,
@@ -72,6 +72,10 @@ pub struct Channel {
     line: VecDeque<ConnId>,
     /// Those that were told to try, and have not yet.
     woken: Vec<ConnId>,
+    /// Work on files that would fetch for it while there was enough to send.
+    fetch_line: VecDeque<ConnId>,
+    /// Memory of what waits that is no buffer's, as it was counted last.
+    heap: usize,
 }
 
 impl Channel {
@@ -84,7 +88,7 @@ impl Channel {
             told_of_roots: false,
             recv_window: SOCKET_WINDOW_BYTES_DEFAULT as u32,
             ids: HashMap::new(),
-            works: Vec::new(),
+            works: HashSet::new(),
             openers: Vec::new(),
             last_own_id: FIRST_OWN_ID - 1,
             out: Chain::default(),
@@ -93,6 +97,8 @@ impl Channel {
             closed: false,
             line: VecDeque::new(),
             woken: Vec::new(),
+            fetch_line: VecDeque::new(),
+            heap: 0,
         }
     }
 
@@ -143,6 +149,9 @@ pub struct Channels {
     pool: Pool,
     gather_bytes_max: usize,
     reply_bytes_max: usize,
+    /// Memory of what waits that is no buffer's, over all channels.
+    heap: usize,
+    heap_bytes_max: usize,
     /// Where messages are encoded before they are copied to their place.
     encoded: Vec<u8>,
     /// Channels with someone in line.
@@ -160,6 +169,8 @@ impl Channels {
             ),
             gather_bytes_max: limits.channel_gather_bytes_max,
             reply_bytes_max: limits.channel_reply_bytes_max,
+            heap: 0,
+            heap_bytes_max: limits.channel_heap_bytes_max,
             encoded: Vec::new(),
             crowded: Vec::new(),
         }
@@ -185,6 +196,7 @@ impl Channels {
     pub fn close(&mut self, id: ConnId, give: impl FnMut(Buffer)) -> Option<Channel> {
         let mut channel = self.shelf.take(id)?;
         channel.out.clear(&mut self.pool, give);
+        self.heap -= channel.heap;
         self.crowded.retain(|other| *other != id);
         Some(channel)
     }
@@ -209,6 +221,18 @@ impl Channels {
         self.shelf.iter().map(|(_, channel)| channel.out.len()).sum()
     }
 
+    /// Memory of what waits that is no buffer's, in bytes.
+    pub fn heap_bytes(&self) -> usize {
+        self.heap
+    }
+
+    /// Counts a channel's memory anew, after what waits there has changed.
+    fn count(&mut self, id: ConnId) {
+        let Some(channel) = self.shelf.get_mut(id) else { return };
+        let heap = channel.out.heap() + channel.batch.len();
+        self.heap = self.heap + heap - std::mem::replace(&mut channel.heap, heap);
+    }
+
     /// Pooled buffers in use.
     pub fn buffers_out(&self) -> usize {
         self.pool.out()
@@ -219,6 +243,7 @@ impl Channels {
         if let Some(channel) = self.shelf.get_mut(id) {
             channel.out.append(&mut self.pool, bytes);
         }
+        self.count(id);
     }
 
     /// Adds a frame. What comes after a close frame is dropped.
@@ -233,6 +258,7 @@ impl Channels {
         channel.batch.flush(&mut channel.out, &mut self.pool);
         channel.out.append(&mut self.pool, &header[..len]);
         channel.out.append(&mut self.pool, payload);
+        self.count(id);
     }
 
     fn add_to_batch(&mut self, id: ConnId, head: &[u8], data: &[u8]) {
@@ -241,6 +267,7 @@ impl Channels {
         if channel.batch.is_full() {
             channel.batch.flush(&mut channel.out, &mut self.pool);
         }
+        self.count(id);
     }
 
     /// What waits for others waits no longer: its channel has its turn.
@@ -258,6 +285,7 @@ impl Channels {
         let mut bytes = Vec::new();
         frame::push_close(&mut bytes, code, reason);
         channel.out.append(&mut self.pool, &bytes);
+        self.count(id);
     }
 
     /// Adds a message, in the encoding that the client speaks.
@@ -286,6 +314,7 @@ impl Channels {
         let len = write_recv_head(&mut head, wire, data.len());
         channel.out.append(&mut self.pool, &head[..len]);
         channel.out.append(&mut self.pool, data);
+        self.count(id);
     }
 
     /// Adds the answer to a FILE_READ: a message of `head` and the buffers' bytes, in several frames where it is large,
@@ -317,7 +346,7 @@ impl Channels {
             channel.out.append(&mut self.pool, head);
             part.into_iter().for_each(|buffer| channel.out.lend(buffer));
             if last {
-                return;
+                return self.count(id);
             }
             (head, opcode) = (&[], frame::CONTINUATION);
         }
@@ -327,15 +356,14 @@ impl Channels {
     /// to try again.
     pub fn may_fetch(&mut self, id: ConnId, who: ConnId) -> bool {
         let Some(channel) = self.shelf.get_mut(id) else { return false };
-        channel.woken.retain(|other| *other != who);
         if channel.out.len() < self.gather_bytes_max {
             return true;
         }
-        if channel.line.is_empty() {
+        if channel.line.is_empty() && channel.fetch_line.is_empty() {
             self.crowded.push(id);
         }
-        if !channel.line.contains(&who) {
-            channel.line.push_back(who);
+        if !channel.fetch_line.contains(&who) {
+            channel.fetch_line.push_back(who);
         }
         false
     }
@@ -363,7 +391,7 @@ impl Channels {
         if has_room && channel.out.is_empty() {
             return Some(Way::Copied(COPIED_READ_BYTES));
         }
-        if channel.line.is_empty() {
+        if channel.line.is_empty() && channel.fetch_line.is_empty() {
             self.crowded.push(id);
         }
         channel.line.push_back(who);
@@ -420,11 +448,24 @@ impl Channels {
         if channel.out.is_empty() {
             channel.replies = 0;
         }
+        self.count(id);
     }
 
-    /// Whether requests may be read: the client takes the replies.
+    /// Whether requests may be read: the client takes the replies. Where much waits for all clients together, only of
+    /// those for whom nothing does.
     pub fn may_be_read(&self, id: ConnId) -> bool {
-        self.shelf.get(id).is_some_and(|channel| channel.replies < self.reply_bytes_max)
+        let plenty = self.heap < self.heap_bytes_max / 2;
+        self.shelf
+            .get(id)
+            .is_some_and(|channel| channel.replies == 0 || plenty && channel.replies < self.reply_bytes_max)
+    }
+
+    /// Where more waits for clients than may: the one for whom most does.
+    fn fattest(&self) -> Option<ConnId> {
+        if self.heap <= self.heap_bytes_max {
+            return None;
+        }
+        self.shelf.iter().max_by_key(|(_, channel)| channel.heap).map(|(id, _)| id)
     }
 
     /// `who` has gone, or reads no more at present.
@@ -432,10 +473,17 @@ impl Channels {
         let Some(channel) = self.shelf.get_mut(id) else { return };
         channel.woken.retain(|other| *other != who);
         channel.line.retain(|other| *other != who);
+        channel.fetch_line.retain(|other| *other != who);
     }
 
     /// At the end of a step: where there is room and someone waits for it, the first are told; as many as may fill it.
     pub fn wake(&mut self, notes: &mut Notes) {
+        if let Some(fattest) = self.fattest() {
+            log::warn!(
+                "/io: a client that does not take its replies is cut off: there is no memory for more"
+            );
+            notes.send(fattest, Note::Cut);
+        }
         let (shelf, pool, gather_bytes_max) = (&mut self.shelf, &self.pool, self.gather_bytes_max);
         self.crowded.retain(|id| {
             let Some(channel) = shelf.get_mut(*id) else { return false };
@@ -448,7 +496,10 @@ impl Channels {
                 channel.woken.push(first);
                 notes.send(first, Note::ReadOn);
             }
-            !channel.line.is_empty()
+            if channel.out.len() < gather_bytes_max {
+                channel.fetch_line.drain(..).for_each(|first| notes.send(first, Note::ReadOn));
+            }
+            !(channel.line.is_empty() && channel.fetch_line.is_empty())
         });
     }
 }

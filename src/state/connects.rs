@@ -1,12 +1,11 @@
-//! How many TCP connects are under way, and who waits for their turn. A wake is not a grant: the first in line is told
-//! to try, and leaves it when it takes, or dies.
+//! How many of something that only so many may do are under way (TCP connects, secured sockets), and who waits for their
+//! turn. A wake is not a grant: the first in line is told to try, and leaves it when it takes, or dies.
 
 use crate::ids::ConnId;
-use crate::limits::Limits;
 use crate::state::notes::{Note, Notes};
 use std::collections::VecDeque;
 
-/// Connects under way.
+/// What is under way.
 #[derive(Debug)]
 pub struct Connects {
     under_way: usize,
@@ -15,9 +14,9 @@ pub struct Connects {
 }
 
 impl Connects {
-    /// None, under the given bounds.
-    pub fn new(limits: &Limits) -> Connects {
-        Connects { under_way: 0, max: limits.connects_max.max(1), line: VecDeque::new() }
+    /// None; at most `max` at a time.
+    pub fn new(max: usize) -> Connects {
+        Connects { under_way: 0, max: max.max(1), line: VecDeque::new() }
     }
 
     /// Takes a place for `who`, or puts it in line for one.
@@ -34,7 +33,7 @@ impl Connects {
         false
     }
 
-    /// A connect that had a place has ended.
+    /// One that had a place has ended.
     pub fn give(&mut self) {
         self.under_way -= 1;
     }
@@ -51,7 +50,7 @@ impl Connects {
         }
     }
 
-    /// Connects under way.
+    /// How many have a place.
     pub fn under_way(&self) -> usize {
         self.under_way
     }
@@ -67,7 +66,7 @@ mod tests {
 
     #[test]
     fn first_come_first_served() {
-        let mut connects = Connects::new(&Limits { connects_max: 1, ..Limits::default() });
+        let mut connects = Connects::new(1);
         assert!(connects.take(id(1)));
         assert!(!connects.take(id(2)) && !connects.take(id(3)) && !connects.take(id(2)));
         connects.give();

@@ -62,6 +62,11 @@ impl UdpSocket {
         self.queue.front().map(|(to, data)| (*to, &**data))
     }
 
+    /// The names that datagrams wait for.
+    pub fn unresolved(&self) -> impl Iterator<Item = &str> {
+        self.unresolved.iter().map(|datagram| &*datagram.host)
+    }
+
     /// Whether nothing waits.
     pub fn is_flushed(&self) -> bool {
         self.queue.is_empty()

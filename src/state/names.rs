@@ -1,7 +1,6 @@
 //! What names resolved to lately, so that a tracker's thousand datagrams are not a thousand look-ups. Looks nothing
 //! up, and knows the time only as an argument.
 
-use crate::ids::ConnId;
 use crate::time::Time;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,18 +8,9 @@ use std::net::IpAddr;
 /// What a name resolved to: addresses, or getaddrinfo's code (as [`crate::job::Done::Resolve`]).
 pub type Outcome = Result<Vec<IpAddr>, i32>;
 
-/// A name that is being looked up, and who waits for it.
-#[derive(Debug)]
-pub struct Lookup {
-    /// The name.
-    pub host: String,
-    /// To be noted.
-    pub waiting: Vec<ConnId>,
-}
-
 /// How many outcomes are kept, and for how long.
 #[derive(Clone, Copy, Debug)]
-pub struct NameLimits {
+pub struct CacheLimits {
     /// Names at a time.
     pub names_max: usize,
     /// How long addresses are believed, in milliseconds. The system's resolver does not tell a record's own time.
@@ -29,16 +19,16 @@ pub struct NameLimits {
     pub failed_ms: u64,
 }
 
-impl Default for NameLimits {
-    fn default() -> NameLimits {
-        NameLimits { names_max: 1024, found_ms: 90_000, failed_ms: 3_000 }
+impl Default for CacheLimits {
+    fn default() -> CacheLimits {
+        CacheLimits { names_max: 512, found_ms: 90_000, failed_ms: 3_000 }
     }
 }
 
 /// The outcomes.
 #[derive(Debug, Default)]
 pub struct NameCache {
-    limits: NameLimits,
+    limits: CacheLimits,
     known: HashMap<String, Known>,
 }
 
@@ -50,7 +40,7 @@ struct Known {
 
 impl NameCache {
     /// A cache that knows nothing.
-    pub fn new(limits: NameLimits) -> NameCache {
+    pub fn new(limits: CacheLimits) -> NameCache {
         NameCache { limits, known: HashMap::new() }
     }
 
@@ -110,7 +100,7 @@ mod tests {
     #[test]
     fn believes_for_a_while() {
         let mut cache = NameCache::default();
-        let NameLimits { found_ms, failed_ms, .. } = NameLimits::default();
+        let CacheLimits { found_ms, failed_ms, .. } = CacheLimits::default();
         cache.put("Example.COM", found(1), Time(0));
         cache.put("bad", Err(2), Time(0));
         assert_eq!(cache.get("example.com", Time(0).plus_ms(found_ms - 1)), Some(&found(1)));
@@ -124,7 +114,7 @@ mod tests {
 
     #[test]
     fn keeps_no_more_than_it_may() {
-        let mut cache = NameCache::new(NameLimits { names_max: 2, found_ms: 10, failed_ms: 1 });
+        let mut cache = NameCache::new(CacheLimits { names_max: 2, found_ms: 10, failed_ms: 1 });
         cache.put("a", found(1), Time(0));
         cache.put("b", Err(3), Time(0));
         cache.put("c", found(3), Time(0));
@@ -134,7 +124,7 @@ mod tests {
         assert_eq!(cache.get("c", Time(1)), Some(&found(3)), "no room was needed");
         cache.put("d", found(5), Time::default().plus_ms(10));
         assert_eq!(cache.len(), 2, "c was too old");
-        let mut none = NameCache::new(NameLimits { names_max: 0, ..NameLimits::default() });
+        let mut none = NameCache::new(CacheLimits { names_max: 0, ..CacheLimits::default() });
         none.put("a", found(1), Time(0));
         assert!(none.is_empty());
     }

@@ -145,7 +145,6 @@ pub struct Sockets {
     pool: Pool,
     held: usize,
     floor_bytes: usize,
-    kept_max: usize,
 }
 
 impl Sockets {
@@ -154,18 +153,20 @@ impl Sockets {
         Sockets {
             shelf: Shelf::default(),
             // Bounded by bytes, not by buffers.
-            pool: Pool::new(usize::MAX, Spare::new(limits.peer_buffers_kept_max, limits.buffers_idle_ms)),
+            pool: Pool::new(
+                usize::MAX,
+                Spare::new(limits.bulk_bytes_max / BUFFER_BYTES, limits.buffers_idle_ms),
+            ),
             held: 0,
             floor_bytes: limits.bulk_floor_bytes,
-            kept_max: limits.peer_buffers_kept_max,
         }
     }
 
-    /// Keeps as many free buffers as the rest of the bulk budget has room for, but for a few that are on top of it: a
-    /// client that is faster than its peers fills and empties many.
+    /// Keeps as many free buffers as the rest of the bulk budget has room for: a client that is faster than its peers
+    /// fills and empties many.
     pub fn keep_within(&mut self, bulk_left: usize) {
         let room = bulk_left.saturating_sub(self.held) / BUFFER_BYTES;
-        self.pool.spare_mut().set_max(room.max(self.kept_max));
+        self.pool.spare_mut().set_max(room);
     }
 
     /// The free buffers.

@@ -109,7 +109,7 @@ pub trait Disk: Send + Sync + 'static {
     fn path_stat(&self, root: &Root, path: &RelPath) -> Result<PathStat, DiskError>;
 
     /// The names in a folder, sorted. Names that are not Unicode come with replacement characters.
-    fn path_list(&self, root: &Root, path: &RelPath) -> Result<Vec<String>, DiskError>;
+    fn path_list(&self, root: &Root, path: &RelPath, bytes_max: usize) -> Result<Vec<String>, DiskError>;
 
     /// Removes a file, a link itself, or a folder with all in it; the root itself is [`DiskError::BadName`].
     fn path_delete(&self, root: &Root, path: &RelPath) -> Result<(), DiskError>;

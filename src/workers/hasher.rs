@@ -16,7 +16,8 @@ use crate::job::{Algorithm, Chunk, Digest, DiskError, Done, FileHandle, FileRang
 use jstorrent_io_proto::errno::Errno;
 use parts::Parts;
 use sha1::Digest as _;
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Bytes read at a time into one hash: small enough that what was read is still in the processor's cache when it is
 /// hashed.
@@ -40,22 +41,64 @@ impl Hasher {
     }
 }
 
-/// What a hashing thread keeps between jobs: the place that files are read into, 256 KiB.
+/// Bytes of the place of a thread for which there is no full one: all others wait in theirs.
+const TIGHT_BYTES: usize = 16 << 10;
+
+/// How many full places there may be.
+#[derive(Debug)]
+pub(super) struct Places(AtomicUsize);
+
+impl Places {
+    pub(super) fn new(count: usize) -> Arc<Places> {
+        Arc::new(Places(AtomicUsize::new(count)))
+    }
+
+    fn take(self: &Arc<Places>) -> Option<Full> {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).ok()?;
+        let mut full = Full { place: None, of: self.clone() };
+        full.place = Some(Buffer::new().ok()?);
+        Some(full)
+    }
+}
+
+/// A full place; it is others' when it is dropped.
+#[derive(Debug)]
+struct Full {
+    place: Option<Buffer>,
+    of: Arc<Places>,
+}
+
+impl Drop for Full {
+    fn drop(&mut self) {
+        self.of.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What a hashing thread keeps between jobs: the place that files are read into, 256 KiB, as long as not too many have
+/// one. Else it makes do with [`TIGHT_BYTES`], for the time of a job.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    place: Option<Buffer>,
+    full: Option<Full>,
+    tight: Vec<u8>,
 }
 
 impl Scratch {
-    fn place(&mut self) -> Result<&mut [u8], DiskError> {
-        let place = match self.place.take() {
-            Some(place) => place,
-            None => Buffer::new().map_err(|error| DiskError::Io {
-                errno: Errno::from_io(&error).0,
-                text: "There is no memory to read into".to_owned(),
-            })?,
-        };
-        Ok(self.place.insert(place).room())
+    pub(super) fn place(&mut self, places: &Arc<Places>) -> &mut [u8] {
+        if self.full.is_none() {
+            self.full = places.take();
+        }
+        match self.full.as_mut().and_then(|full| full.place.as_mut()) {
+            Some(place) => place.room(),
+            None => {
+                self.tight.resize(TIGHT_BYTES, 0);
+                &mut self.tight
+            }
+        }
+    }
+
+    /// The job is done.
+    pub(super) fn rest(&mut self) {
+        self.tight = Vec::new();
     }
 }
 
@@ -95,9 +138,9 @@ pub(super) fn hash_range(
     source: &impl Source,
     mut hasher: Hasher,
     range: FileRange,
-    scratch: &mut Scratch,
+    place: &mut [u8],
 ) -> Done {
-    let outcome = scratch.place().and_then(|place| feed(source, &mut hasher, range, place));
+    let outcome = feed(source, &mut hasher, range, place);
     Done::HashRange(hasher, outcome)
 }
 
@@ -107,7 +150,8 @@ fn feed(
     range: FileRange,
     place: &mut [u8],
 ) -> Result<(), DiskError> {
-    let place = &mut place[..STEP_BYTES];
+    let step = place.len().min(STEP_BYTES);
+    let place = &mut place[..step];
     let mut parts = Parts::new(vec![range]);
     loop {
         match parts.read(source, place)? {
@@ -123,14 +167,11 @@ pub(super) fn hash_chunks(
     algorithm: Algorithm,
     chunks: Vec<Chunk>,
     stop: &AtomicBool,
-    scratch: &mut Scratch,
+    place: &mut [u8],
 ) -> Done {
-    Done::HashChunks(match scratch.place() {
-        Ok(place) => match algorithm {
-            Algorithm::Sha1 => lanes::hash::<kernel::Sha1>(source, chunks, stop, place),
-            Algorithm::Sha256 => lanes::hash::<kernel::Sha256>(source, chunks, stop, place),
-        },
-        Err(error) => chunks.iter().map(|chunk| (chunk.index, Err(error.clone()))).collect(),
+    Done::HashChunks(match algorithm {
+        Algorithm::Sha1 => lanes::hash::<kernel::Sha1>(source, chunks, stop, place),
+        Algorithm::Sha256 => lanes::hash::<kernel::Sha256>(source, chunks, stop, place),
     })
 }
 

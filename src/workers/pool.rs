@@ -35,6 +35,11 @@ pub trait Work: Send + Sync + 'static {
     /// How a lane is made up.
     fn lane_shape(&self, lane: Self::Lane) -> LaneShape;
 
+    /// Answers a job that there is no thread for, where doing it on the caller's would be worse. `false`: it is done there.
+    fn give_up(&self, _job: &mut Self::Job) -> bool {
+        false
+    }
+
     /// Does a job. May block. A panic ends the process by its panic hook; here nobody catches it.
     fn perform(&self, job: &mut Self::Job, scratch: &mut Self::Scratch);
 }
@@ -48,12 +53,16 @@ pub struct LaneShape {
     pub stack_bytes: usize,
     /// What its threads are called; Linux shows 15 bytes of it.
     pub name: String,
+    /// Its threads do not count among all lanes', nor are they bounded with them.
+    pub apart: bool,
 }
 
 /// The lanes, and the way home. Owned by one thread, which submits and takes.
 pub struct Pool<W: Work> {
     lanes: HashMap<W::Lane, Lane<W::Job>>,
     shared: Arc<Shared<W>>,
+    /// Threads of all lanes beyond which a lane has one only.
+    threads_max: usize,
     alive: Option<Sender<Infallible>>,
     all_ended: Receiver<Infallible>,
 }
@@ -78,11 +87,18 @@ struct Shared<W: Work> {
 impl<W: Work> Pool<W> {
     /// A pool without threads. `wake` is called by the worker whose job came home to an empty queue; a thread without
     /// work for `idle_max` ends.
-    pub fn new(work: Arc<W>, idle_max: Duration, wake: impl Fn() + Send + Sync + 'static) -> Pool<W> {
+    ///
+    /// `threads_max`: where all lanes have so many threads, each that has none gets one all the same, and no more.
+    pub fn new(
+        work: Arc<W>,
+        threads_max: usize,
+        idle_max: Duration,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Pool<W> {
         let (alive, all_ended) = bounded(0);
         let ending = AtomicBool::new(false);
         let shared = Shared { work, home: Completions::new(), wake: Box::new(wake), idle_max, ending };
-        Pool { lanes: HashMap::new(), shared: Arc::new(shared), alive: Some(alive), all_ended }
+        Pool { lanes: HashMap::new(), shared: Arc::new(shared), threads_max, alive: Some(alive), all_ended }
     }
 
     /// Sends a job out. Where the system has no thread to spare for a lane that has none, the job is done here and
@@ -93,8 +109,10 @@ impl<W: Work> Pool<W> {
             make_room(&mut self.lanes);
         }
         let shared = &self.shared;
-        let lane = self.lanes.entry(lane).or_insert_with(|| Lane::new(shared.work.lane_shape(lane)));
-        let start = lane.gauge.job_in(lane.shape.threads_max);
+        self.lanes.entry(lane).or_insert_with(|| Lane::new(shared.work.lane_shape(lane)));
+        let threads_max = self.threads_max_of(lane);
+        let Some(lane) = self.lanes.get_mut(&lane) else { return };
+        let start = lane.gauge.job_in(threads_max);
         // Both ends of the channel are in the lane.
         let _ = lane.jobs.send(Slot::new(job));
         if !start {
@@ -104,9 +122,21 @@ impl<W: Work> Pool<W> {
             log::warn!("no thread for {}: {error}", lane.shape.name);
             if lane.gauge.thread_failed() == 0 {
                 let mut scratch = W::Scratch::default();
-                lane.waiting.try_iter().for_each(|slot| shared.finish(slot, &lane.gauge, &mut scratch));
+                lane.waiting.try_iter().for_each(|slot| shared.finish_here(slot, &lane.gauge, &mut scratch));
             }
         }
+    }
+
+    /// How many threads a lane may have now.
+    fn threads_max_of(&self, lane: W::Lane) -> usize {
+        let Some(lane) = self.lanes.get(&lane) else { return 1 };
+        let load = lane.gauge.load();
+        if lane.shape.apart || load.threads == 0 || load.jobs < load.threads {
+            return lane.shape.threads_max;
+        }
+        let counted = self.lanes.values().filter(|lane| !lane.shape.apart);
+        let all: usize = counted.map(|lane| lane.gauge.load().threads).sum();
+        if all < self.threads_max { lane.shape.threads_max } else { 1 }
     }
 
     /// The jobs that have come home, oldest first. After each wake, all of them must be taken.
@@ -192,8 +222,21 @@ impl<W: Work> Shared<W> {
         }
     }
 
+    /// Without a thread to do it.
+    fn finish_here(&self, mut slot: Slot<W::Job>, gauge: &Gauge, scratch: &mut W::Scratch) {
+        if self.work.give_up(&mut slot) {
+            self.bring_home(slot, gauge);
+        } else {
+            self.finish(slot, gauge, scratch);
+        }
+    }
+
     fn finish(&self, mut slot: Slot<W::Job>, gauge: &Gauge, scratch: &mut W::Scratch) {
         self.work.perform(&mut slot, scratch);
+        self.bring_home(slot, gauge);
+    }
+
+    fn bring_home(&self, slot: Slot<W::Job>, gauge: &Gauge) {
         // Before the job is home: whoever sends the next one when it arrives must find this thread free.
         gauge.job_out();
         if self.home.push(slot) {

@@ -41,6 +41,24 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Goes on with what [`rest`](Batch::rest) told of a binary batch.
+    pub const fn resume_binary(request_id: u32, rest: &'a [u8]) -> Self {
+        Self { request_id, rest: Rest::Binary(rest) }
+    }
+
+    /// Goes on with what [`rest`](Batch::rest) told of a JSON batch.
+    pub const fn resume_json(request_id: u32, rest: &'a mut [u8]) -> Self {
+        Self { request_id, rest: Rest::Json(rest) }
+    }
+
+    /// What was not taken yet: enough to go on with later.
+    pub fn rest(&self) -> &[u8] {
+        match &self.rest {
+            Rest::Binary(rest) => rest,
+            Rest::Json(rest) => rest,
+        }
+    }
+
     /// The number of the batch itself, beside those of its messages.
     pub const fn request_id(&self) -> u32 {
         self.request_id

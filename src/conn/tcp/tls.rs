@@ -19,7 +19,7 @@ pub(super) enum Tls {
     /// It is in the clear.
     #[default]
     None,
-    /// The roots are being loaded.
+    /// The roots are being loaded, or too many sockets are secured already.
     Waiting { until: Time },
     /// Records are exchanged; until the handshake is over the client is owed the outcome.
     Active { session: Box<Session>, owed: Option<u32>, until: Time },
@@ -46,7 +46,8 @@ impl Tcp {
             return self.fail_secure(state, securing.request_id);
         }
         self.tls = Tls::Waiting { until };
-        let session = match trust(state, self.id) {
+        let name = &securing.hostname;
+        let session = match self.take_secured(state).then(|| trust(state, self.id)).flatten() {
             None => {
                 if let Some(socket) = state.sockets.get_mut(self.id) {
                     socket.securing = Some(securing);
@@ -54,9 +55,7 @@ impl Tcp {
                 return;
             }
             Some(Err(())) => None,
-            Some(Ok(trust)) => {
-                Session::begin(&trust, &securing.hostname, securing.skip_validation, state.wall_ms())
-            }
+            Some(Ok(trust)) => Session::begin(&trust, name, securing.skip_validation, state.wall_ms()),
         };
         match session {
             Some(session) => {
@@ -65,6 +64,20 @@ impl Tcp {
                 self.progress_at = state.now;
             }
             None => self.fail_secure(state, securing.request_id),
+        }
+    }
+
+    /// Takes one of the places for secured sockets, unless it has one; where there is none it is told when there is.
+    fn take_secured(&mut self, state: &mut State) -> bool {
+        self.has_place = self.has_place || state.secured.take(self.id);
+        self.has_place
+    }
+
+    /// It is not, or no longer, secured.
+    pub(super) fn give_secured(&mut self, state: &mut State) {
+        match std::mem::take(&mut self.has_place) {
+            true => state.secured.give(),
+            false => state.secured.forget(self.id),
         }
     }
 

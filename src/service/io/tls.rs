@@ -11,6 +11,9 @@ use crate::tls::Trust;
 use jstorrent_io_proto::message::{ServerMessage, Status};
 use std::sync::Arc;
 
+/// A name with a final dot (RFC 1035, 2.3.4).
+const HOSTNAME_BYTES_MAX: usize = 254;
+
 /// TCP_SECURE. An id that is not there is status 1 at once; all else its connection settles. Where one is under way
 /// already, both fail.
 pub(super) fn secure(
@@ -33,6 +36,8 @@ pub(super) fn secure(
         }
         None => {
             let fresh = !socket.used;
+            // What can be no name is not kept: an empty one fails in the same way.
+            let hostname = if hostname.len() <= HOSTNAME_BYTES_MAX { hostname } else { "" };
             let securing = Securing { request_id, hostname: hostname.into(), skip_validation, fresh };
             socket.securing = Some(Box::new(securing));
         }

@@ -2,11 +2,12 @@
 
 use super::{check_new_id, find, refuse};
 use crate::ids::ConnId;
-use crate::service::names;
+use crate::service::names::{self, Resolved};
 use crate::state::State;
 use crate::state::births::{Bind, Birth, Opening, Report};
 use crate::state::datagrams::{UdpSocket, Unresolved};
 use crate::state::effects::Effect;
+use crate::state::lookups::Asker;
 use crate::state::notes::Note;
 use jstorrent_io_proto::errno::Errno;
 use jstorrent_io_proto::host;
@@ -101,16 +102,38 @@ pub(super) fn send(
 }
 
 fn send_to_name(state: &mut State, id: ConnId, name: &str, port: u16, data: Box<[u8]>) {
-    match names::resolve(state, name, id) {
-        None => {
+    let Some(socket) = state.datagrams.get(id) else { return };
+    let asker = Asker { channel: socket.channel, datagram: true };
+    match names::resolve(state, name, id, asker) {
+        Resolved::Later => {
             let waits = state.datagrams.push_unresolved(id, Unresolved { host: name.into(), port, data });
-            state.metrics.udp_dropped += u64::from(!waits);
+            if !waits {
+                drop_unresolved(state, id, name);
+            }
         }
-        Some(Ok(addresses)) => match state.datagrams.get(id).and_then(|socket| socket.choose(&addresses)) {
-            Some(ip) => send_to(state, id, SocketAddr::new(ip, port), &data),
-            None => state.metrics.udp_dropped += 1,
-        },
-        Some(Err(_)) => state.metrics.udp_dropped += 1,
+        Resolved::Known(Ok(addresses)) => {
+            match state.datagrams.get(id).and_then(|socket| socket.choose(&addresses)) {
+                Some(ip) => send_to(state, id, SocketAddr::new(ip, port), &data),
+                None => state.metrics.udp_dropped += 1,
+            }
+        }
+        Resolved::TooMany | Resolved::Known(Err(_)) => state.metrics.udp_dropped += 1,
+    }
+}
+
+/// A datagram found no room. Its name is looked up for those that wait only.
+fn drop_unresolved(state: &mut State, id: ConnId, name: &str) {
+    state.metrics.udp_dropped += 1;
+    let waits = |socket: &UdpSocket| socket.unresolved().any(|host| host.eq_ignore_ascii_case(name));
+    if !state.datagrams.get(id).is_some_and(waits) {
+        state.lookups.forget(name, id);
+    }
+}
+
+/// A socket has gone: nobody waits for the names of its datagrams.
+pub fn forget_names(state: &mut State, id: ConnId) {
+    for waiting in state.datagrams.take_unresolved(id) {
+        state.lookups.forget(&waiting.host, id);
     }
 }
 

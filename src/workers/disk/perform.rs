@@ -54,7 +54,7 @@ pub fn perform(disk: &impl Disk, ask: Ask) -> Performed {
 fn perform_on_path(disk: &impl Disk, ask: Ask) -> Performed {
     Performed::Done(match ask {
         Ask::PathStat(root, path) => Done::PathStat(disk.path_stat(&root, &path)),
-        Ask::PathList(root, path) => Done::PathList(disk.path_list(&root, &path)),
+        Ask::PathList(root, path, bytes_max) => Done::PathList(disk.path_list(&root, &path, bytes_max)),
         Ask::PathDelete(root, path) => Done::PathDelete(disk.path_delete(&root, &path)),
         Ask::PathTruncate(root, path, size) => Done::PathTruncate(
             errors::check_end(size, 0).and_then(|_| disk.path_truncate(&root, &path, size)),

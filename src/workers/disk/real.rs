@@ -334,10 +334,8 @@ impl Disk for RealDisk {
         self.below(root, (path, Use::Target), confined::stat)
     }
 
-    fn path_list(&self, root: &Root, path: &RelPath) -> Result<Vec<String>, DiskError> {
-        self.below(root, (path, Use::Target), |folder, path| {
-            listing::list(folder, path, self.limits.list_bytes_max)
-        })
+    fn path_list(&self, root: &Root, path: &RelPath, bytes_max: usize) -> Result<Vec<String>, DiskError> {
+        self.below(root, (path, Use::Target), |folder, path| listing::list(folder, path, bytes_max))
     }
 
     fn path_delete(&self, root: &Root, path: &RelPath) -> Result<(), DiskError> {

@@ -17,7 +17,7 @@ pub(super) const LANES: usize = 4;
 type Outcome = Result<Digest, DiskError>;
 
 /// Hashes chunks; the outcomes are in the order asked. Those that were not done when `stop` was set are cancelled.
-/// `place`: room to read into, [`STEP_BYTES`] for each lane.
+/// `place`: room to read into, [`STEP_BYTES`] for each lane, or less.
 pub(super) fn hash<K: Kernel>(
     source: &impl Source,
     chunks: Vec<Chunk>,
@@ -27,8 +27,9 @@ pub(super) fn hash<K: Kernel>(
     let numbers: Vec<u64> = chunks.iter().map(|chunk| chunk.index).collect();
     let mut work =
         Work { source, waiting: chunks.into_iter().enumerate(), outcomes: vec![None; numbers.len()] };
+    let step = (place.len() / LANES).min(STEP_BYTES);
     let mut lanes: Vec<Lane<'_, K>> =
-        place.chunks_exact_mut(STEP_BYTES).take(LANES).filter_map(|place| work.begin(place)).collect();
+        place.chunks_exact_mut(step).take(LANES).filter_map(|place| work.begin(place)).collect();
     while !lanes.is_empty() && !stop.load(Ordering::Relaxed) {
         advance(&mut lanes);
         lanes.retain_mut(|lane| work.keep_going(lane));

@@ -44,7 +44,7 @@ impl Files {
     }
 
     fn chunks(&self, algorithm: Algorithm, chunks: Vec<Chunk>) -> Vec<(u64, Result<Digest, DiskError>)> {
-        match hash_chunks(self, algorithm, chunks, &self.stop, &mut Scratch::default()) {
+        match hash_chunks(self, algorithm, chunks, &self.stop, &mut [0; 4 * STEP_BYTES]) {
             Done::HashChunks(outcomes) => outcomes,
             other => panic!("{other:?}"),
         }
@@ -146,7 +146,7 @@ proptest! {
         let mut hasher = Hasher::new(algorithm);
         hasher.update(&before);
         let range = files.range(0, 7, length as u64);
-        let Done::HashRange(hasher, outcome) = hash_range(&files, hasher, range, &mut Scratch::default()) else {
+        let Done::HashRange(hasher, outcome) = hash_range(&files, hasher, range, &mut [0; 4 * STEP_BYTES]) else {
             panic!("another outcome")
         };
         prop_assert_eq!(outcome, Ok(()));
@@ -222,7 +222,7 @@ fn a_chunk_that_can_not_be_read_fails_alone() {
 fn a_range_that_is_cut_off_says_how_large_the_file_is() {
     let files = Files::new(vec![noise(100)]);
     let range = files.range(0, 90, 11);
-    let done = hash_range(&files, Hasher::new(Algorithm::Sha256), range, &mut Scratch::default());
+    let done = hash_range(&files, Hasher::new(Algorithm::Sha256), range, &mut [0; 4 * STEP_BYTES]);
     assert!(matches!(done, Done::HashRange(_, Err(DiskError::BeyondEnd { size: 100 }))), "{done:?}");
 }
 

@@ -41,6 +41,7 @@ impl Work for Told {
             threads_max: self.threads_max,
             stack_bytes: self.stack_bytes,
             name: format!("lane{lane}"),
+            apart: lane >= 100,
         }
     }
 
@@ -60,6 +61,9 @@ struct Setup {
     woken: mpsc::Receiver<()>,
 }
 
+/// Threads of all lanes.
+const THREADS_MAX: usize = 8;
+
 fn setup(threads_max: usize, idle_max: Duration) -> Setup {
     setup_with_stack(threads_max, idle_max, 64 << 10)
 }
@@ -69,7 +73,7 @@ fn setup_with_stack(threads_max: usize, idle_max: Duration, stack_bytes: usize) 
     let (ended_in, ended) = mpsc::channel();
     let (wake, woken) = mpsc::channel();
     let work = Told { threads_max, stack_bytes, begun: begun_in, ended: ended_in };
-    let pool = Pool::new(Arc::new(work), idle_max, move || {
+    let pool = Pool::new(Arc::new(work), THREADS_MAX, idle_max, move || {
         let _ = wake.send(());
     });
     Setup { pool, begun, ended, woken }
@@ -210,4 +214,26 @@ fn lanes_that_come_and_go_leave_few_threads_behind() {
     }
     open.send(()).unwrap();
     assert_eq!(setup.home(1), [1000]);
+}
+
+#[test]
+fn where_there_are_many_threads_each_lane_has_one() {
+    let mut setup = setup(4, LONG);
+    setup.pool.threads_max = 2;
+    let mut opens = Vec::new();
+    for number in 0..12 {
+        let (job, open) = gated(number);
+        setup.pool.submit(number as u32 / 3, job);
+        opens.push(open);
+    }
+    let threads: Vec<usize> = (0..4).map(|lane| setup.load(lane).threads).collect();
+    assert_eq!(threads, [2, 1, 1, 1]);
+    for number in 12..15 {
+        let (job, open) = gated(number);
+        setup.pool.submit(100, job);
+        opens.push(open);
+    }
+    assert_eq!(setup.load(100).threads, 3, "a lane of its own");
+    drop(opens);
+    setup.home(15);
 }

@@ -295,7 +295,7 @@ impl Disk for SimDisk {
         Ok(PathStat { size, mtime_ms: 1, is_directory: false, is_file: true })
     }
 
-    fn path_list(&self, root: &Root, path: &RelPath) -> Result<Vec<String>, DiskError> {
+    fn path_list(&self, root: &Root, path: &RelPath, _: usize) -> Result<Vec<String>, DiskError> {
         let mut model = self.model();
         model.may_fail()?;
         let prefix = if path.is_root() { String::new() } else { format!("{}/", path.as_str()) };

@@ -183,7 +183,7 @@ fn serves_with_no_descriptor_to_spare() {
     take_all();
     t.make("d/new/file", b"made all the same");
     take_all();
-    assert_eq!(t.disk.path_list(&t.root, &rel("d/new")).unwrap(), ["file"]);
+    assert_eq!(t.disk.path_list(&t.root, &rel("d/new"), 1000).unwrap(), ["file"]);
     take_all();
     for file in files.iter().rev() {
         assert_eq!(t.read(file, 0, 10), Ok((b"content".to_vec(), 7)));

@@ -100,7 +100,7 @@ impl Disk for Stingy {
         Err(FAILURE)
     }
 
-    fn path_list(&self, _: &Root, _: &RelPath) -> Result<Vec<String>, DiskError> {
+    fn path_list(&self, _: &Root, _: &RelPath, _: usize) -> Result<Vec<String>, DiskError> {
         Err(FAILURE)
     }
 

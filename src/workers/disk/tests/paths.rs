@@ -2,13 +2,19 @@
 
 use super::*;
 
+/// Room for 20 short names, not for 30.
+const LIST_BYTES_MAX: usize = 1000;
+
 #[test]
 fn stat_list_truncate_and_delete() {
     let t = Fixture::new();
     t.make("d/b", b"12345");
     t.make("d/a", b"");
-    assert_eq!(t.disk.path_list(&t.root, &rel("d")), Ok(vec!["a".to_owned(), "b".to_owned()]));
-    assert_eq!(t.disk.path_list(&t.root, &rel("")), Ok(vec!["d".to_owned()]));
+    assert_eq!(
+        t.disk.path_list(&t.root, &rel("d"), LIST_BYTES_MAX),
+        Ok(vec!["a".to_owned(), "b".to_owned()])
+    );
+    assert_eq!(t.disk.path_list(&t.root, &rel(""), LIST_BYTES_MAX), Ok(vec!["d".to_owned()]));
     let stat = t.disk.path_stat(&t.root, &rel("d/b")).unwrap();
     assert!(stat.is_file && !stat.is_directory && stat.size == 5 && stat.mtime_ms > 1_600_000_000_000);
     assert!(t.disk.path_stat(&t.root, &rel("")).unwrap().is_directory);
@@ -33,7 +39,7 @@ fn folders_are_made_once() {
     assert_eq!(t.disk.make_folder(&t.root, &rel("a/b/c")), Ok(()));
     assert_eq!(t.disk.make_folder(&t.root, &rel("a/b/c")), Ok(()));
     assert_eq!(t.disk.make_folder(&t.root, &rel("a/b/d/e")), Ok(()));
-    assert_eq!(t.disk.path_list(&t.root, &rel("a/b")).unwrap(), ["c", "d"]);
+    assert_eq!(t.disk.path_list(&t.root, &rel("a/b"), LIST_BYTES_MAX).unwrap(), ["c", "d"]);
 }
 
 #[cfg(unix)]
@@ -47,25 +53,25 @@ fn the_deepest_path_fits_the_smallest_stack() {
         assert!(t.disk.path_stat(&t.root, &rel(&long)).unwrap().is_directory);
         t.make(&format!("{long}file"), b"deep");
         assert_eq!(t.disk.path_delete(&t.root, &rel("x")), Ok(()));
-        assert_eq!(t.disk.path_list(&t.root, &rel("")).unwrap(), [""; 0]);
+        assert_eq!(t.disk.path_list(&t.root, &rel(""), LIST_BYTES_MAX).unwrap(), [""; 0]);
     };
     std::thread::Builder::new().stack_size(stack_bytes).spawn(work).unwrap().join().unwrap();
 }
 
 #[test]
 fn a_listing_has_a_bound() {
-    let t = Fixture::with(DiskLimits { list_bytes_max: 1000, ..DiskLimits::default() });
+    let t = Fixture::new();
     for n in 10..30 {
         t.make(&format!("d/{n}"), b"");
     }
-    assert_eq!(t.disk.path_list(&t.root, &rel("d")).unwrap().len(), 20);
+    assert_eq!(t.disk.path_list(&t.root, &rel("d"), LIST_BYTES_MAX).unwrap().len(), 20);
     for n in 30..40 {
         t.make(&format!("d/{n}"), b"");
     }
-    let error = t.disk.path_list(&t.root, &rel("d")).unwrap_err();
+    let error = t.disk.path_list(&t.root, &rel("d"), LIST_BYTES_MAX).unwrap_err();
     assert!(matches!(error, DiskError::Io { errno: 75, .. }), "{error:?}");
-    assert_eq!(t.disk.path_list(&t.root, &rel("d/10")), Err(DiskError::NotADirectory));
-    assert_eq!(t.disk.path_list(&t.root, &rel("e")), Err(DiskError::NotFound));
+    assert_eq!(t.disk.path_list(&t.root, &rel("d/10"), LIST_BYTES_MAX), Err(DiskError::NotADirectory));
+    assert_eq!(t.disk.path_list(&t.root, &rel("e"), LIST_BYTES_MAX), Err(DiskError::NotFound));
 }
 
 #[cfg(target_os = "linux")]
@@ -76,7 +82,7 @@ fn names_that_are_not_unicode_are_listed_and_deleted() {
     std::fs::create_dir(t.at("d")).unwrap();
     std::fs::write(t.at("d").join(std::ffi::OsStr::from_bytes(b"a\xff")), b"").unwrap();
     std::fs::create_dir(t.at("d").join(std::ffi::OsStr::from_bytes(b"b\xff"))).unwrap();
-    assert_eq!(t.disk.path_list(&t.root, &rel("d")).unwrap(), ["a\u{fffd}", "b\u{fffd}"]);
+    assert_eq!(t.disk.path_list(&t.root, &rel("d"), LIST_BYTES_MAX).unwrap(), ["a\u{fffd}", "b\u{fffd}"]);
     assert_eq!(t.disk.path_delete(&t.root, &rel("d")), Ok(()));
 }
 
@@ -95,7 +101,7 @@ fn trees_are_removed_whatever_their_shape() {
         let t = Fixture::new();
         make_tree(&t.at("tree"), depth, folders, files);
         assert_eq!(t.disk.path_delete(&t.root, &rel("tree")), Ok(()), "{depth}, {folders}, {files}");
-        assert_eq!(t.disk.path_list(&t.root, &rel("")).unwrap(), [""; 0]);
+        assert_eq!(t.disk.path_list(&t.root, &rel(""), LIST_BYTES_MAX).unwrap(), [""; 0]);
     }
 }
 
@@ -109,7 +115,7 @@ fn a_deep_tree_with_branches_at_every_depth_is_removed() {
         path.push_str("/m");
     }
     assert_eq!(t.disk.path_delete(&t.root, &rel("tree")), Ok(()));
-    assert_eq!(t.disk.path_list(&t.root, &rel("")).unwrap(), [""; 0]);
+    assert_eq!(t.disk.path_list(&t.root, &rel(""), LIST_BYTES_MAX).unwrap(), [""; 0]);
 }
 
 #[test]
