@@ -9,6 +9,7 @@
 //! replies is not read (`may_be_read`), and, where many such clients add up, that the worst of them is cut off.
 
 mod batch;
+mod receive;
 
 use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::ids::{ConnId, SessionId};
@@ -21,23 +22,18 @@ use batch::Batch;
 use jstorrent_io_proto::feature::{Feature, Features};
 use jstorrent_io_proto::frame::{self, HEADER_BYTES_MAX, OpCode};
 use jstorrent_io_proto::limits::SOCKET_WINDOW_BYTES_DEFAULT;
-use jstorrent_io_proto::message::{DATA_HEAD_BYTES, ServerMessage, tcp_recv_head};
+use jstorrent_io_proto::message::ServerMessage;
+pub use receive::{RECV_BYTES_MAX, Way};
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// The first id that the daemon picks (PROTOCOL §6.2, "Promises").
 pub const FIRST_OWN_ID: u32 = 0x8000_0000;
-/// Most bytes of one TCP_RECV.
-pub const RECV_BYTES_MAX: usize = 128 << 10;
 /// A buffer with less room than this is left to small messages, where another can be had.
 const READ_ROOM_BYTES_MIN: usize = 32 << 10;
-/// What is read at a time where no buffer can be had: it is copied.
-const COPIED_READ_BYTES: usize = 2 << 10;
 /// What the next peer that is woken to read is taken to bring, in bytes.
 const WOKEN_READ_BYTES: usize = 16 << 10;
 /// Buffers of one frame of a FILE_DATA.
 const FRAME_BUFFERS_MAX: usize = 16;
-/// Room for the head of a TCP_RECV before its data.
-const RECV_HEAD_BYTES_MAX: usize = HEADER_BYTES_MAX + DATA_HEAD_BYTES;
 
 /// One `/io` connection.
 #[derive(Debug)]
@@ -131,15 +127,6 @@ impl Channel {
     fn batches(&self, len: usize) -> bool {
         self.features.has(Feature::Batch) && len <= batch::MESSAGE_BYTES_MAX
     }
-}
-
-/// Where bytes from a peer may be read to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// Into the channel's buffer, behind the room for a head ([`Channels::room`]).
-    Direct,
-    /// A few, elsewhere: they are copied ([`Channels::push_received`]).
-    Copied(usize),
 }
 
 /// All of them.
@@ -303,20 +290,6 @@ impl Channels {
         self.encoded = encoded;
     }
 
-    /// Adds a TCP_RECV by copying.
-    pub fn push_received(&mut self, id: ConnId, wire: u32, data: &[u8]) {
-        let Some(channel) = self.shelf.get_mut(id).filter(|channel| !channel.closed) else { return };
-        if channel.batches(data.len()) {
-            return self.add_to_batch(id, &tcp_recv_head(wire), data);
-        }
-        channel.batch.flush(&mut channel.out, &mut self.pool);
-        let mut head = [0; RECV_HEAD_BYTES_MAX];
-        let len = write_recv_head(&mut head, wire, data.len());
-        channel.out.append(&mut self.pool, &head[..len]);
-        channel.out.append(&mut self.pool, data);
-        self.count(id);
-    }
-
     /// Adds the answer to a FILE_READ: a message of `head` and the buffers' bytes, in several frames where it is large,
     /// since clients bound the size of one.
     pub fn push_lent(
@@ -366,72 +339,6 @@ impl Channels {
             channel.fetch_line.push_back(who);
         }
         false
-    }
-
-    /// How bytes may be read for a channel by `who`; where there is no room, `who` stands in line, and is told when
-    /// to try again. Until then it must not ask: finding out whether it stands there would mean to look at hundreds.
-    ///
-    /// `expected`: about how many bytes may come.
-    pub fn way(&mut self, id: ConnId, who: ConnId, expected: usize) -> Option<Way> {
-        let channel = self.shelf.get_mut(id)?;
-        if !channel.batches(expected) {
-            channel.batch.flush(&mut channel.out, &mut self.pool);
-        }
-        channel.woken.retain(|other| *other != who);
-        if channel.closed {
-            return None;
-        }
-        let has_room = channel.out.len() < self.gather_bytes_max;
-        if has_room
-            && (channel.out.make_room(&mut self.pool, READ_ROOM_BYTES_MIN)
-                || channel.out.room_len() > RECV_HEAD_BYTES_MAX + COPIED_READ_BYTES)
-        {
-            return Some(Way::Direct);
-        }
-        if has_room && channel.out.is_empty() {
-            return Some(Way::Copied(COPIED_READ_BYTES));
-        }
-        if channel.line.is_empty() && channel.fetch_line.is_empty() {
-            self.crowded.push(id);
-        }
-        channel.line.push_back(who);
-        None
-    }
-
-    /// Room for a peer's bytes, behind that for the head of a message of about `expected` bytes.
-    pub fn room(&mut self, id: ConnId, expected: usize) -> &mut [u8] {
-        let Some(channel) = self.shelf.get_mut(id) else { return &mut [] };
-        let head = frame::header_len(DATA_HEAD_BYTES + expected) + DATA_HEAD_BYTES;
-        let room = channel.out.room();
-        let len = room.len().saturating_sub(RECV_HEAD_BYTES_MAX).min(RECV_BYTES_MAX);
-        &mut room[head..head + len]
-    }
-
-    /// The kernel put `n` bytes into the room that was asked for with `expected`: they become a TCP_RECV. Its head is
-    /// written before them; where another length was expected, they are moved by a few bytes.
-    pub fn commit_received(&mut self, id: ConnId, wire: u32, expected: usize, n: usize) {
-        let Some(channel) = self.shelf.get_mut(id) else { return };
-        let there = frame::header_len(DATA_HEAD_BYTES + expected) + DATA_HEAD_BYTES;
-        if channel.batches(n) {
-            // It is small: a copy costs less than an event of its own would cost the client.
-            channel.batch.add(&tcp_recv_head(wire), &channel.out.room()[there..there + n]);
-            if channel.batch.is_full() {
-                channel.batch.flush(&mut channel.out, &mut self.pool);
-            }
-            return;
-        }
-        if channel.batch.len() > 0 {
-            // More came than was expected, behind small messages that must go before it.
-            let data = channel.out.room()[there..there + n].to_vec();
-            return self.push_received(id, wire, &data);
-        }
-        let right = frame::header_len(DATA_HEAD_BYTES + n) + DATA_HEAD_BYTES;
-        let room = channel.out.room();
-        if there != right {
-            room.copy_within(there..there + n, right);
-        }
-        write_recv_head(room, wire, n);
-        channel.out.commit(right + n);
     }
 
     /// A read found nothing: room that was made for it goes back.
@@ -502,13 +409,4 @@ impl Channels {
             !(channel.line.is_empty() && channel.fetch_line.is_empty())
         });
     }
-}
-
-/// Writes frame header, envelope and socket id of a TCP_RECV to the front of `out`; returns how many bytes.
-fn write_recv_head(out: &mut [u8], wire: u32, data_len: usize) -> usize {
-    let mut header = [0; HEADER_BYTES_MAX];
-    let len = frame::write_header(frame::BINARY, true, DATA_HEAD_BYTES + data_len, &mut header);
-    out[..len].copy_from_slice(&header[..len]);
-    out[len..len + DATA_HEAD_BYTES].copy_from_slice(&tcp_recv_head(wire));
-    len + DATA_HEAD_BYTES
 }

@@ -94,7 +94,7 @@ impl Works {
 
     /// Whether so much is under way that no more had better come.
     pub fn are_full(&self, bulk_free: usize) -> bool {
-        self.count > self.count_max / 2
+        self.count >= self.count_max.div_ceil(2)
             || self.write_bytes > self.write_bytes_max / 2
             || bulk_free < HEADROOM_BYTES && self.copied_bytes > self.floor_bytes / 2
     }
@@ -206,9 +206,9 @@ mod tests {
             (0..8).take_while(|mine| works.may_begin(*mine).then(|| works.begin(Time(0), 0, 0)).is_some());
         assert_eq!(mine.count(), 4);
         assert!(works.may_begin(0));
+        assert!(works.are_full(1 << 20), "half of it");
+        works.end(0, 0);
         assert!(!works.are_full(1 << 20));
-        works.begin(Time(0), 0, 0);
-        assert!(works.are_full(1 << 20), "more than half");
     }
 
     #[test]

@@ -2,14 +2,16 @@
 
 mod http;
 mod jobs;
+mod network;
 
 pub(crate) use http::{Request, Response};
 pub(crate) use jobs::kind;
+pub(crate) use network::{Frame, Network, frame};
 
 use jstorrent_io_daemon::conn::outgoing::Outgoing;
 use jstorrent_io_daemon::engine::Engine;
 use jstorrent_io_daemon::ids::ConnId;
-use jstorrent_io_daemon::job::{Ask, DiskError, Job, Stage};
+use jstorrent_io_daemon::job::{Ask, DiskError, Done, Job, Stage};
 use jstorrent_io_daemon::limits::Limits;
 use jstorrent_io_daemon::service::config;
 use jstorrent_io_daemon::state::Settings;
@@ -59,6 +61,8 @@ pub(crate) struct Bench {
     failing: Option<(&'static str, DiskError)>,
     /// Every job that was done, by its kind.
     pub(crate) done: Vec<&'static str>,
+    /// What is beyond the daemon; `None`: nothing can be reached.
+    pub(crate) network: Option<Network>,
 }
 
 impl Bench {
@@ -96,6 +100,7 @@ impl Bench {
             held: VecDeque::new(),
             failing: None,
             done: Vec::new(),
+            network: None,
         };
         bench.set_roots(&["main"]);
         bench
@@ -319,10 +324,13 @@ impl Bench {
                 let descriptors = self.disk.counters().descriptors;
                 self.engine.workers_measured(Workload { descriptors, ..Workload::default() });
             }
-            Effect::Close { id, abort } => {
-                self.clients.get_mut(&id).unwrap().closed = Some(abort);
+            Effect::Close { id, abort } => self.clients.entry(id).or_default().closed = Some(abort),
+            Effect::ShutdownWrite(id) => self.clients.entry(id).or_default().fin = true,
+            Effect::Connect { .. } | Effect::BindUdp { .. } | Effect::Listen { .. }
+                if self.network.is_some() =>
+            {
+                self.carry_beyond(effect);
             }
-            Effect::ShutdownWrite(id) => self.clients.get_mut(&id).unwrap().fin = true,
             // There is no network here.
             Effect::Connect { id, .. } => self.engine.connected(id, Err(Errno::ENETUNREACH)),
             Effect::BindUdp { id, .. } => self.engine.datagram_bound(id, Err(Errno::ENETUNREACH)),
@@ -338,6 +346,10 @@ impl Bench {
         let Stage::Ask(ask) = std::mem::replace(&mut job.stage, Stage::Taken) else { panic!("{job:?}") };
         self.done.push(kind(&ask));
         let done = match ask {
+            Ask::Resolve { host } => {
+                let found = self.network.as_ref().and_then(|network| network.names.get(&host).cloned());
+                Done::Resolve(found.ok_or(2))
+            }
             ask if self.failing.as_ref().is_some_and(|(failing, _)| *failing == kind(&ask)) => {
                 let (_, error) = self.failing.clone().expect("it was just there");
                 jobs::failed(ask, error)
@@ -353,6 +365,7 @@ impl Bench {
     }
 
     fn turn(&mut self, id: ConnId) {
+        self.send_datagrams(id);
         loop {
             let Some(client) = self.clients.get_mut(&id).filter(|client| !client.stalled) else { return };
             let n = match self.engine.outgoing(id) {

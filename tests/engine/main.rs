@@ -11,6 +11,7 @@ mod failures;
 mod files;
 mod hash;
 mod hash_chunks;
+mod io;
 mod life;
 mod overview;
 mod routes;

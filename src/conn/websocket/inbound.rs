@@ -4,7 +4,7 @@
 //! no more messages may be handled at present, what has come behind the last waits with the connection.
 
 use super::unpack::{Stock, Unpacking};
-use super::{Phase, WebSocket};
+use super::{Hearing, Phase, WebSocket};
 use crate::buffer::Block;
 use crate::ids::ConnId;
 use crate::service::{io, io_files};
@@ -76,6 +76,8 @@ impl WebSocket {
             }
             if self.is_unpacking() || self.must_wait(state) {
                 self.behind = bytes[at..].to_vec();
+                let clogged = !state.channels.may_be_read(self.id);
+                self.hearing = if clogged { Hearing::Clogged } else { Hearing::Shut };
                 return;
             }
         }
@@ -91,6 +93,10 @@ impl WebSocket {
         {
             let mut bytes = std::mem::take(&mut self.behind);
             self.read(state, &mut bytes);
+        }
+        if !self.has_waiting() {
+            self.hearing = Hearing::Open;
+            self.heard(state);
         }
         self.recount(state);
     }
