@@ -399,12 +399,6 @@ impl Tcp {
         open
     }
 
-    fn free_id(&mut self, state: &mut State) {
-        if let Some(channel) = state.channels.get_mut(self.channel) {
-            channel.ids.remove(&self.wire);
-        }
-    }
-
     /// Takes leave of the peer: what waits for it is delivered, then our side ends. Where the peer has not ended its
     /// own, what it still sends is dropped for a while: closing at once would answer it with a reset, which could
     /// destroy what we sent last.

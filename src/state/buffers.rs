@@ -244,7 +244,7 @@ impl Buffers {
     /// What others hold of the bulk budget now, in bytes, and whether the message that grows waits for memory.
     pub fn set_others(&mut self, bytes: usize, growth_waits: bool) {
         let others = bytes.div_ceil(BUFFER_BYTES);
-        self.changed |= others < self.bulk_others || growth_waits < self.growth_waits;
+        self.changed |= others < self.bulk_others || !growth_waits && self.growth_waits;
         (self.bulk_others, self.growth_waits) = (others, growth_waits);
     }
 

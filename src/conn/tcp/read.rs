@@ -106,4 +106,10 @@ impl Tcp {
         self.in_line = false;
         state.channels.leave(self.channel, self.id);
     }
+    /// Its id is free: the client may open another under it.
+    pub(super) fn free_id(&mut self, state: &mut State) {
+        if let Some(channel) = state.channels.get_mut(self.channel) {
+            channel.ids.remove(&self.wire);
+        }
+    }
 }

@@ -95,7 +95,7 @@ fn a_path_may_be_as_long_as_the_contract_says() {
     t.make(&name, b"content");
     assert_eq!(t.disk.path_truncate(&t.root, &path, 3), Ok(()));
     assert_eq!(t.disk.path_stat(&t.root, &path).unwrap().size, 3);
-    assert_eq!(t.disk.path_list(&t.root, &path).unwrap_err(), DiskError::NotADirectory);
+    assert_eq!(t.disk.path_list(&t.root, &path, 1000).unwrap_err(), DiskError::NotADirectory);
     assert_eq!(t.disk.path_delete(&t.root, &path), Ok(()));
     assert_eq!(t.disk.make_folder(&t.root, &path), Ok(()));
     assert!(t.disk.path_stat(&t.root, &path).unwrap().is_directory);
