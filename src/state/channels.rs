@@ -235,11 +235,15 @@ impl Channels {
 
     /// Adds a frame. What comes after a close frame is dropped.
     pub fn push_frame(&mut self, id: ConnId, opcode: OpCode, payload: &[u8]) {
+        self.add_frame(id, opcode, payload, opcode == frame::BINARY);
+    }
+
+    fn add_frame(&mut self, id: ConnId, opcode: OpCode, payload: &[u8], may_be_batched: bool) {
         let Some(channel) = self.shelf.get_mut(id).filter(|channel| !channel.closed) else { return };
         let mut header = [0; HEADER_BYTES_MAX];
         let len = frame::write_header(opcode, true, payload.len(), &mut header);
         channel.replies += len + payload.len();
-        if opcode == frame::BINARY && channel.batches(payload.len()) {
+        if may_be_batched && channel.batches(payload.len()) {
             return self.add_to_batch(id, payload, &[]);
         }
         channel.batch.flush(&mut channel.out, &mut self.pool);
@@ -286,7 +290,10 @@ impl Channels {
         } else {
             message.encode_binary(request_id, &mut encoded);
         }
-        self.push_frame(id, if text { frame::TEXT } else { frame::BINARY }, &encoded);
+        // Before these have come, a client need not know what a BATCH is.
+        let opens = matches!(message, ServerMessage::ServerHello(_) | ServerMessage::AuthResult { .. });
+        let opcode = if text { frame::TEXT } else { frame::BINARY };
+        self.add_frame(id, opcode, &encoded, !text && !opens);
         self.encoded = encoded;
     }
 

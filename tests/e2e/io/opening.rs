@@ -157,3 +157,19 @@ fn a_session_named_with_the_upgrade_counts_once_the_token_is_shown() {
     assert_eq!(ws.op().payload, [0]);
     daemon.http().call(udp().json(&json!({"protocol": "udp"}))).expect(200);
 }
+
+#[test]
+fn the_answers_of_the_opening_come_in_no_batch() {
+    let daemon = Daemon::start(&[]);
+    let said = json!({"features": ["batch"]}).to_string();
+    // All at once behind the request, so that they are answered in one go.
+    let mut ws = stranger(&daemon);
+    ws.send_all(&[
+        Op::new(CLIENT_HELLO, 1, said.clone()),
+        auth(&daemon.token),
+        Op::new(CLIENT_HELLO, 2, said),
+        Op::new(TCP_CLOSE, 3, 5_u32.to_le_bytes()),
+    ]);
+    let answers: Vec<_> = (0..4).map(|_| ws.op()).map(|op| (op.opcode, op.request_id)).collect();
+    assert_eq!(answers, [(SERVER_HELLO, 1), (AUTH_RESULT, 7), (SERVER_HELLO, 2), (ERROR, 3)]);
+}

@@ -89,6 +89,14 @@ impl Ws {
         self.send_message(Message::binary(op.bytes()));
     }
 
+    /// Sends several in one write.
+    pub(crate) fn send_all(&mut self, ops: &[Op]) {
+        for op in ops {
+            self.socket.write(Message::binary(op.bytes())).unwrap();
+        }
+        self.socket.flush().unwrap();
+    }
+
     pub(crate) fn send_json(&mut self, value: &Value) {
         self.send_message(Message::text(value.to_string()));
     }
