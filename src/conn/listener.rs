@@ -32,14 +32,15 @@ impl Listener {
     /// The system's word: the port that it listens on, or why it doesn't.
     pub fn listening(&mut self, state: &mut State, outcome: Result<u16, Errno>) {
         let Some(request_id) = self.asked_by.take() else { return };
+        if outcome.is_ok() {
+            state.metrics.tcp_servers += 1;
+        } else {
+            self.finish(state);
+        }
         let (status, bound_port, errno) = match outcome {
             Ok(port) => (Status::Good, port, Errno::NONE),
             Err(errno) => (Status::Failed, 0, errno),
         };
-        match outcome {
-            Ok(_) => state.metrics.tcp_servers += 1,
-            Err(_) => self.finish(state),
-        }
         let message = ServerMessage::TcpListenResult { server_id: self.wire, status, bound_port, errno };
         state.tell(self.channel, request_id, &message);
     }
@@ -48,9 +49,11 @@ impl Listener {
     pub fn noted(&mut self, state: &mut State, note: Note) {
         match note {
             // Nothing is kept for those who wait to be accepted: the kernel refuses them.
+            Note::Close | Note::Cut if self.asked_by.is_some() => {
+                self.listening(state, Err(Errno::ECANCELED));
+            }
             Note::Close | Note::Cut => {
-                let listened = self.asked_by.is_none() && self.end.is_none();
-                state.metrics.tcp_servers -= u64::from(listened);
+                state.metrics.tcp_servers -= u64::from(self.end.is_none());
                 self.finish(state);
             }
             Note::ReadOn => state.turns.want(self.id),

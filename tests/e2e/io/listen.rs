@@ -100,3 +100,22 @@ fn the_id_of_a_stopped_server_is_free_at_once() {
     TcpStream::connect(("127.0.0.1", port)).unwrap();
     assert_eq!(accepted(&ws.op()).0, 7);
 }
+
+#[test]
+fn a_request_to_listen_is_answered_though_it_is_stopped_at_once() {
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    let bind_addr = [&0_u16.to_le_bytes()[..], b"127.0.0.1"].concat();
+    for _ in 0..20 {
+        // In one write, so that the second is there before the system was asked.
+        ws.send_all(&[
+            Op::new(TCP_LISTEN, 5, with_id(7, &bind_addr)),
+            Op::new(TCP_STOP_LISTEN, 0, 7_u32.to_le_bytes()),
+            Op::new(TCP_LISTEN, 6, with_id(7, &bind_addr)),
+            Op::new(TCP_STOP_LISTEN, 0, 7_u32.to_le_bytes()),
+        ]);
+        let mut answered: Vec<_> = (0..2).map(|_| ws.op()).map(|op| (op.opcode, op.request_id)).collect();
+        answered.sort_unstable();
+        assert_eq!(answered, [(TCP_LISTEN_RESULT, 5), (TCP_LISTEN_RESULT, 6)]);
+    }
+}
