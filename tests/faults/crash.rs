@@ -89,7 +89,7 @@ impl Lives {
 }
 
 #[test]
-fn what_was_acknowledged_outlives_a_kill_at_any_moment() {
+fn a_kill_at_any_moment_under_load_loses_nothing_acknowledged() {
     let (kills, home) = (number("CRASH_KILLS", 15), Home::new());
     let root = home.root();
     let mut lives = Lives::new(home, "main");
@@ -110,7 +110,7 @@ fn what_was_acknowledged_outlives_a_kill_at_any_moment() {
 }
 
 #[test]
-fn what_was_flushed_outlives_a_power_cut_at_any_moment() {
+fn a_power_cut_at_any_moment_under_load_loses_nothing_flushed() {
     let (cuts, home) = (number("POWER_CUTS", 5), Home::new());
     let Some(mut volume) = Volume::ext4(&home, 64) else { return };
     home.write_roots(&[("disk", volume.folder())]);

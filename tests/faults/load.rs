@@ -21,8 +21,6 @@ const WRITE_BYTES_MAX: u64 = crate::pattern::PIECE_MAX as u64;
 /// FILE_WRITEs that are sent before the first is answered.
 const IN_FLIGHT: usize = 8;
 
-const EIO: u32 = 5;
-const EROFS: u32 = 30;
 const FILE_WRITE: u8 = 0x42;
 const FILE_WRITTEN: u8 = 0x43;
 
@@ -80,21 +78,22 @@ pub(crate) fn start(
     })
 }
 
-/// Opens a client's file for writing; `None` where the daemon or its disk has gone.
+/// Opens a client's file for writing, however often that takes; `None` where the daemon has gone.
 fn open(http: &mut Http, token: &str, root: &str, client: usize) -> Option<u64> {
     let body = json!({"root": root, "path": file_name(client), "write": true, "create": true});
     let request = Request::post("/files/open").token(token).session("s").json(&body);
-    let answer = try_call(http, &request)?;
-    if answer.status >= 400 {
+    loop {
+        let answer = try_call(http, &request)?;
+        if answer.status < 400 {
+            return Some(answer.json()["fileId"].as_u64().expect("a number"));
+        }
         tells_of_the_disk(&answer);
-        return None;
     }
-    Some(answer.json()["fileId"].as_u64().expect("a number"))
 }
 
-/// The disk may go before the daemon does; whatever is tried fails from then on, until the end.
+/// What fails is tried again: the disk may be better then, or the daemon gone.
 fn tells_of_the_disk(answer: &Response) {
-    assert!(matches!(answer.code().as_str(), "io_error" | "read_only"), "{answer:?}");
+    assert!(matches!(answer.code().as_str(), "io_error" | "read_only" | "disk_full"), "{answer:?}");
 }
 
 fn try_call(http: &mut Http, request: &Request) -> Option<Response> {
@@ -121,12 +120,15 @@ impl Load {
                 Way::Dialect => self.dialect(&write),
                 _ => self.patch(&write, random.percent(30)),
             };
-            match try_call(&mut self.http, &request) {
-                Some(answer) if answer.status == 200 => self.shadow.answered(write.key),
-                Some(answer) => tells_of_the_disk(&answer),
-                None => return,
+            loop {
+                let Some(answer) = try_call(&mut self.http, &request) else { return };
+                let _ = self.course.told.send(Told);
+                if answer.status == 200 {
+                    break;
+                }
+                tells_of_the_disk(&answer);
             }
-            let _ = self.course.told.send(Told);
+            self.shadow.answered(write.key);
             if random.percent(20) && self.flush().is_none() {
                 return;
             }
@@ -150,21 +152,29 @@ impl Load {
                 }
             }
             let Some(written) = ws.try_op() else { return };
-            self.written(&written);
+            if let Some(again) = self.written(&written)
+                && !ws.try_send(&self.file_write(&again, false))
+            {
+                return;
+            }
             if random.percent(10) && self.flush().is_none() {
                 return;
             }
         }
     }
 
-    fn written(&mut self, written: &Op) {
+    /// An answer to FILE_WRITE; the write itself, where it failed.
+    fn written(&mut self, written: &Op) -> Option<Write> {
         assert_eq!(written.opcode, FILE_WRITTEN, "{written:?}");
-        match written.payload[4] {
-            0 => self.shadow.answered(u64::from(written.request_id)),
-            1 => assert!(matches!(written.u32_at(5), EIO | EROFS), "{written:?}"),
-            _ => panic!("{written:?}"),
-        }
         let _ = self.course.told.send(Told);
+        let key = u64::from(written.request_id);
+        if written.payload[4] == 0 {
+            self.shadow.answered(key);
+            return None;
+        }
+        let errno = written.u32_at(5) as i32;
+        assert!(matches!(errno, libc::EIO | libc::EROFS | libc::ENOSPC), "{written:?}");
+        Some(self.shadow.open_write(key))
     }
 
     /// `None` where the daemon has gone.

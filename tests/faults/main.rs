@@ -27,6 +27,7 @@ mod calls;
 mod clock;
 mod crash;
 mod disks;
+mod disturbed;
 mod each_call;
 mod floods;
 mod frames;

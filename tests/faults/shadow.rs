@@ -56,6 +56,11 @@ impl Shadow {
         self.answered.push(self.open.remove(at));
     }
 
+    /// The write with this key, which was not answered with success so far.
+    pub(crate) fn open_write(&self, key: u64) -> Write {
+        *self.open.iter().find(|write| write.key == key).expect("a write that was sent")
+    }
+
     pub(crate) fn is_open(&self, write: &Write) -> bool {
         self.open.iter().any(|open| open.overlaps(write))
     }

@@ -121,7 +121,8 @@ impl RealDisk {
     /// The open file of a handle, and its size; an error where it was deleted.
     fn live(&self, file: &FileHandle) -> Result<(Arc<Descriptor>, u64), DiskError> {
         let descriptor = self.descriptor(file)?;
-        let facts = files::quick_facts(descriptor.file()).map_err(|error| self.judged(file, error))?;
+        let facts =
+            retry(|| files::quick_facts(descriptor.file())).map_err(|error| self.judged(file, error))?;
         if facts.links == 0 {
             return Err(self.noticed_gone(file));
         }

@@ -17,7 +17,7 @@ pub(super) fn preallocate(descriptor: &Descriptor, size: u64, full: bool) -> Res
     if !full || !reserve(descriptor, size)? {
         grow(descriptor, size).map_err(of_file)?;
     }
-    files::quick_facts(descriptor.file()).map(|facts| facts.size).map_err(of_file)
+    retry(|| files::quick_facts(descriptor.file())).map(|facts| facts.size).map_err(of_file)
 }
 
 /// Reserves blocks, then sets the size; false where the file system can't.
@@ -54,14 +54,14 @@ fn check_room(file: &File, size: u64) -> Result<(), DiskError> {
 fn give_back(descriptor: &Descriptor) {
     let _alone = descriptor.resizing.write().unwrap_or_else(PoisonError::into_inner);
     let file = descriptor.file();
-    let _ = files::quick_facts(file).and_then(|facts| retry(|| file.set_len(facts.size)));
+    let _ = retry(|| files::quick_facts(file)).and_then(|facts| retry(|| file.set_len(facts.size)));
 }
 
 /// Makes the file longer without blocks, if it is shorter.
 fn grow(descriptor: &Descriptor, size: u64) -> io::Result<()> {
     let _alone = descriptor.resizing.write().unwrap_or_else(PoisonError::into_inner);
     let file = descriptor.file();
-    if files::quick_facts(file)?.size < size { retry(|| file.set_len(size)) } else { Ok(()) }
+    if retry(|| files::quick_facts(file))?.size < size { retry(|| file.set_len(size)) } else { Ok(()) }
 }
 
 /// Again while a signal interrupts.
