@@ -25,7 +25,7 @@ enum About {
     Memory(usize),
 }
 
-/// Calls on files and for memory that may fail. (`close` is not one: whatever it returns, the descriptor is gone.)
+/// Calls on files and for memory. (`close` is never to fail: whatever it returns, the descriptor is gone.)
 const CALLS: &[(c_long, &str, About)] = &[
     (libc::SYS_openat, "openat", About::Below),
     (libc::SYS_openat2, "openat2", About::Below),
@@ -38,6 +38,7 @@ const CALLS: &[(c_long, &str, About)] = &[
     (libc::SYS_unlinkat, "unlinkat", About::Below),
     (libc::SYS_renameat, "renameat", About::Below),
     (libc::SYS_renameat2, "renameat2", About::Below),
+    (libc::SYS_close, "close", About::Descriptor(0)),
     (libc::SYS_mmap, "mmap", About::Memory(1)),
     (libc::SYS_statfs, "statfs", About::Path),
     (libc::SYS_fstatfs, "fstatfs", About::Descriptor(0)),
@@ -69,7 +70,9 @@ pub(crate) struct Call {
     pub(crate) name: &'static str,
     /// What it is about, as the system names it.
     pub(crate) path: PathBuf,
-    args: [u64; 6],
+    pub(crate) args: [u64; 6],
+    /// The thread that makes it.
+    pub(crate) thread: u32,
     /// What an `openat2` was told in its structure.
     flags: u64,
 }
@@ -148,7 +151,7 @@ fn look(waiting: &Waiting) -> Option<Call> {
         About::Below => of_descriptor(waiting.args[0])?.join(text(process, waiting.args[1])?),
     };
     let flags = if *name == "openat2" { word(process, waiting.args[2])? } else { 0 };
-    path.is_absolute().then_some(Call { name, path, args: waiting.args, flags })
+    path.is_absolute().then_some(Call { name, path, args: waiting.args, thread: process, flags })
 }
 
 fn memory(process: u32) -> io::Result<File> {

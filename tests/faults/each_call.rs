@@ -13,6 +13,9 @@ use crate::support::daemon::Home;
 /// look at a size, which a slower one follows.
 const MADE_UP_FOR: &[&str] = &["preadv2", "cachestat", "lseek", "statfs", "fstatfs", "statx"];
 
+/// `RWF_NOWAIT` of linux/fs.h.
+const RWF_NOWAIT: u64 = 8;
+
 /// A call: the step that made it, its name, and which of that name it was in that step.
 type Place = (&'static str, &'static str, usize);
 
@@ -42,9 +45,9 @@ impl Course {
     }
 }
 
-/// What the log's thread does has its own time, and a test of its own.
-fn is_the_logs(call: &Call) -> bool {
-    call.path.file_name().is_some_and(|name| name == "io-daemon.log")
+/// What the log's thread does has its own time, and a test of its own; whatever close returns, the descriptor is gone.
+fn is_left_alone(call: &Call) -> bool {
+    call.path.file_name().is_some_and(|name| name == "io-daemon.log") || call.name == "close"
 }
 
 /// Goes through the scenario until each call that is meant had its turn; holds what came of each, in its step, against
@@ -54,7 +57,7 @@ fn each(what: &str, wish: Wish, meant: fn(&Call) -> bool, judged: impl Fn(Place,
     let course = Arc::new(Mutex::new(Course::default()));
     let (shared, home) = (Arc::clone(&course), daemon.home.path(""));
     calls.judge(move |call| {
-        let is_meant = call.path.starts_with(&home) && !is_the_logs(call) && meant(call);
+        let is_meant = call.path.starts_with(&home) && !is_left_alone(call) && meant(call);
         if is_meant && shared.lock().expect("a course").strikes(call) { wish } else { Wish::Pass }
     });
     let go = |number: usize| {
@@ -158,6 +161,38 @@ fn each_transfer_is_short_once_and_nobody_notices() {
         matches!(call.name, "read" | "pread64" | "preadv2" | "pwrite64" | "pwritev" | "sendfile")
     };
     each("half of it", Wish::Half, transfers, nobody_notices);
+}
+
+#[test]
+fn the_poll_thread_makes_no_call_that_may_wait_for_a_disk() {
+    let Some((daemon, calls)) = Calls::start(Home::new(), &[]) else { return };
+    let (poll_thread, root) = (daemon.process().id(), daemon.home.root());
+    // Names of its calls, and with all they were told those that may wait.
+    let seen: Arc<Mutex<(BTreeSet<&str>, Vec<String>)>> = Arc::default();
+    let by_poll_thread = Arc::clone(&seen);
+    calls.judge(move |call| {
+        if call.thread == poll_thread && call.path.starts_with(&root) {
+            let [.., flags_of_statx, _, _, flags_of_read] = call.args;
+            let does_not_wait = match call.name {
+                "preadv2" => flags_of_read & RWF_NOWAIT != 0,
+                "statx" => flags_of_statx & libc::AT_STATX_DONT_SYNC as u64 != 0,
+                // Of what was found to be in memory.
+                "sendfile" | "cachestat" => true,
+                _ => false,
+            };
+            let mut seen = by_poll_thread.lock().expect("names");
+            seen.0.insert(call.name);
+            if !does_not_wait {
+                seen.1.push(format!("{call:?}"));
+            }
+        }
+        Wish::Pass
+    });
+    assert_eq!(scenario::run(&daemon, "poll-thread", &|_| {}), []);
+    quiet(&daemon, usize::MAX);
+    let (names, waiting) = &*seen.lock().expect("names");
+    println!("calls on files by the poll thread: {names:?}, none that may wait");
+    assert!(names.contains("preadv2") && waiting.is_empty(), "{waiting:#?}");
 }
 
 #[test]
