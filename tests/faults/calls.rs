@@ -85,13 +85,15 @@ impl Call {
 }
 
 /// What a test wants of a call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub(crate) enum Wish {
     Pass,
     /// Not done; an errno.
     Fail(i32),
     /// About half of it is done; calls that can't be done by halves pass.
     Half,
+    /// It hangs until this has been done; then the kernel does it.
+    After(Arc<dyn Fn() + Send + Sync>),
 }
 
 type Judge = Box<dyn FnMut(&Call) -> Wish + Send>;
@@ -114,7 +116,7 @@ impl Calls {
         let arrival = kernel::intercept(&mut command, &numbers);
         let judge: Arc<Mutex<Judge>> = Arc::new(Mutex::new(Box::new(|_| Wish::Pass)));
         let asked = Arc::clone(&judge);
-        thread::spawn(move || serve(&arrival.listener(), &asked));
+        thread::spawn(move || serve(&Arc::new(arrival.listener()), &asked));
         Some((Daemon::spawn(home, command), Calls { judge }))
     }
 
@@ -124,15 +126,21 @@ impl Calls {
     }
 }
 
-fn serve(listener: &Listener, judge: &Mutex<Judge>) {
+fn serve(listener: &Arc<Listener>, judge: &Mutex<Judge>) {
     while let Some(waiting) = listener.next() {
-        let verdict = match look(&waiting) {
-            None => Verdict::Pass,
-            Some(call) => match (judge.lock().expect("a judge"))(&call) {
-                Wish::Pass => Verdict::Pass,
-                Wish::Fail(errno) => Verdict::Fail(errno),
-                Wish::Half => half(waiting.thread, &call).unwrap_or(Verdict::Pass),
-            },
+        let call = look(&waiting);
+        let verdict = match call.as_ref().map_or(Wish::Pass, |call| (judge.lock().expect("a judge"))(call)) {
+            Wish::Pass => Verdict::Pass,
+            Wish::Fail(errno) => Verdict::Fail(errno),
+            Wish::Half => call.and_then(|call| half(waiting.thread, &call)).unwrap_or(Verdict::Pass),
+            Wish::After(work) => {
+                let listener = Arc::clone(listener);
+                thread::spawn(move || {
+                    work();
+                    listener.answer(&waiting, Verdict::Pass);
+                });
+                continue;
+            }
         };
         listener.answer(&waiting, verdict);
     }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use crate::calls::{Call, Calls, Wish};
 use crate::quiet;
 use crate::scenario::{self, Failure, Told};
-use crate::support::daemon::Home;
+use crate::support::daemon::{Daemon, Home};
+use crate::support::http::{Http, Request};
 
 /// What may fail and be made up for without a word: looks at what is in memory, at holes and at free space, and the quick
 /// look at a size, which a slower one follows.
@@ -53,16 +54,29 @@ fn is_left_alone(call: &Call) -> bool {
 /// Goes through the scenario until each call that is meant had its turn; holds what came of each, in its step, against
 /// `judged`.
 fn each(what: &str, wish: Wish, meant: fn(&Call) -> bool, judged: impl Fn(Place, &[Failure])) {
-    let Some((daemon, calls)) = Calls::start(Home::new(), &[]) else { return };
+    if let Some((daemon, calls)) = Calls::start(Home::new(), &[]) {
+        strike(&daemon, &calls, what, &wish, meant, judged);
+    }
+}
+
+fn strike(
+    daemon: &Daemon,
+    calls: &Calls,
+    what: &str,
+    wish: &Wish,
+    meant: impl Fn(&Call) -> bool + Send + 'static,
+    judged: impl Fn(Place, &[Failure]),
+) {
     let course = Arc::new(Mutex::new(Course::default()));
+    let wish = wish.clone();
     let (shared, home) = (Arc::clone(&course), daemon.home.path(""));
     calls.judge(move |call| {
         let is_meant = call.path.starts_with(&home) && !is_left_alone(call) && meant(call);
-        if is_meant && shared.lock().expect("a course").strikes(call) { wish } else { Wish::Pass }
+        if is_meant && shared.lock().expect("a course").strikes(call) { wish.clone() } else { Wish::Pass }
     });
     let go = |number: usize| {
         let on_step = |step| course.lock().expect("a course").step = step;
-        let failures = scenario::run(&daemon, &format!("course-{number}"), &on_step);
+        let failures = scenario::run(daemon, &format!("course-{number}"), &on_step);
         let mut course = course.lock().expect("a course");
         course.seen.clear();
         (std::mem::take(&mut course.struck), failures)
@@ -82,7 +96,7 @@ fn each(what: &str, wish: Wish, meant: fn(&Call) -> bool, judged: impl Fn(Place,
         (courses, struck, told) = (courses + 1, struck + places.len(), told + failures.len());
         // After the first course; a few come and go by themselves, many would add up.
         let most = descriptors.map_or(usize::MAX, |first| first + 4);
-        descriptors.get_or_insert(quiet(&daemon, most));
+        descriptors.get_or_insert(quiet(daemon, most));
     }
     println!(
         "{what}: {struck} calls in {courses} courses; the client was told of {told}, {} were made up for",
@@ -161,6 +175,31 @@ fn each_transfer_is_short_once_and_nobody_notices() {
         matches!(call.name, "read" | "pread64" | "preadv2" | "pwrite64" | "pwritev" | "sendfile")
     };
     each("half of it", Wish::Half, transfers, nobody_notices);
+}
+
+/// What a client of another root does meanwhile, every answer of which must come.
+fn work_elsewhere(port: u16, token: &str) {
+    let mut http = Http::connect(port);
+    let mut call = |request: Request| http.call(request.token(token).session("elsewhere")).expect(200);
+    let path = data_encoding::BASE64.encode(b"elsewhere");
+    call(Request::get("/health"));
+    call(Request::post("/write/other").field("X-Path-Base64", &path).body("well"));
+    assert_eq!(call(Request::get("/read/other").field("X-Path-Base64", &path)).body, b"well");
+    call(Request::get("/hash/sha1/elsewhere?root_token=other"));
+    call(Request::get("/stats"));
+}
+
+#[test]
+fn each_call_hangs_once_while_another_root_is_served() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("other")).expect("a folder");
+    home.write_roots(&[("main", &home.root()), ("other", &home.path("other"))]);
+    let Some((daemon, calls)) = Calls::start(home, &[]) else { return };
+    let (poll_thread, root) = (daemon.process().id(), daemon.home.root());
+    let (port, token) = (daemon.port, daemon.token.clone());
+    let hangs = Wish::After(Arc::new(move || work_elsewhere(port, &token)));
+    let meant = move |call: &Call| call.thread != poll_thread && call.path.starts_with(&root);
+    strike(&daemon, &calls, "hanging", &hangs, meant, nobody_notices);
 }
 
 #[test]
