@@ -32,15 +32,35 @@ fn stats(daemon: &Daemon) -> Option<Value> {
     (response.status == 200).then(|| response.json())
 }
 
+/// Cancelled before, or just after, they could connect.
+const CANCELLED: std::ops::Range<u32> = 96..100;
+
 #[test]
-fn after_a_thousand_ends_of_every_kind_nothing_is_left() {
+fn after_a_thousand_ends_nothing_is_left() {
+    churn(50);
+    lose(10);
+}
+
+/// Takes a minute: `cargo test --release --test e2e -- --ignored`.
+#[test]
+#[ignore = "takes a minute"]
+fn after_ten_thousand_ends_of_every_kind_nothing_is_left() {
+    churn(2_500);
+    lose(500);
+}
+
+/// In each round four sockets that the peer resets, four that it closes, eight that the client closes, four that are
+/// refused, and four that are cancelled.
+fn churn(rounds: usize) {
     let daemon = Daemon::start(&[]);
     let mut ws = open(&daemon);
-    let port = moody_peer();
+    // Several, as a port that was used rests for a while.
+    let ports = [(); 8].map(|()| moody_peer());
     let (nobody, closed_port) = peer();
     drop(nobody);
     let before = daemon.process().descriptors();
-    for round in 0..50 {
+    for round in 0..rounds {
+        let port = ports[round % ports.len()];
         for id in 0..20 {
             let port = if id % 5 == 4 { closed_port } else { port };
             ws.send(&tcp_connect(1, id, "127.0.0.1", port));
@@ -64,22 +84,23 @@ fn after_a_thousand_ends_of_every_kind_nothing_is_left() {
                 }
             }
         }
-        // Cancelled before, or just after, it could connect.
-        ws.send(&tcp_connect(2, 99, "127.0.0.1", port));
-        ws.send(&tcp_close(99));
+        for id in CANCELLED {
+            ws.send(&tcp_connect(2, id, "127.0.0.1", port));
+            ws.send(&tcp_close(id));
+        }
         let mut closes = 0;
-        let mut cancelled = false;
-        while closes < open || !cancelled {
+        let mut cancelled = 0;
+        while closes < open || cancelled < CANCELLED.len() {
             let op = ws.op();
             let id = op.u32_at(0);
             match op.opcode {
                 TCP_RECV => assert_eq!((id % 5, &op.payload[4..]), (1, &b"echo"[..])),
                 TCP_CONNECTED => {
                     // The cancellation may come too late.
-                    let outcome = connected(&op, 99);
+                    let outcome = connected(&op, id);
                     assert!(outcome == (1, 125) || outcome == (0, 0), "round {round}: {outcome:?}");
                     open += u32::from(outcome.0 == 0);
-                    cancelled = true;
+                    cancelled += 1;
                 }
                 _ => {
                     let expected = if id.is_multiple_of(5) { (1, 104) } else { (0, 0) };
@@ -89,12 +110,7 @@ fn after_a_thousand_ends_of_every_kind_nothing_is_left() {
             }
         }
     }
-    // Some linger, so that what was sent last is not lost in a reset.
-    let deadline = Instant::now() + crate::support::DEADLINE;
-    while daemon.process().descriptors() > before && Instant::now() < deadline {
-        thread::yield_now();
-    }
-    assert_eq!(daemon.process().descriptors(), before);
+    until_as_before(&daemon, before);
     if let Some(stats) = stats(&daemon) {
         for counter in ["tcp_sockets", "pending_connects", "pending_tcp", "tcp_servers"] {
             assert_eq!(stats[counter], 0, "{counter}");
@@ -103,11 +119,20 @@ fn after_a_thousand_ends_of_every_kind_nothing_is_left() {
     drop(ws);
 }
 
-#[test]
-fn a_lost_connection_takes_its_sockets_along() {
+/// Some linger, so that what was sent last is not lost in a reset.
+fn until_as_before(daemon: &Daemon, descriptors: usize) {
+    let deadline = Instant::now() + crate::support::DEADLINE;
+    while daemon.process().descriptors() > descriptors && Instant::now() < deadline {
+        thread::yield_now();
+    }
+    assert_eq!(daemon.process().descriptors(), descriptors);
+}
+
+/// WebSockets that are lost take their twenty sockets along.
+fn lose(websockets: usize) {
     let daemon = Daemon::start(&[]);
     let before = daemon.process().descriptors();
-    for _ in 0..10 {
+    for _ in 0..websockets {
         let mut ws = open(&daemon);
         let mut peers: Vec<_> = (0..20).map(|id| connect(&mut ws, id)).collect();
         drop(ws);
@@ -115,11 +140,7 @@ fn a_lost_connection_takes_its_sockets_along() {
             assert!(matches!(peer.read(&mut [0]), Ok(0) | Err(_)));
         }
     }
-    let deadline = Instant::now() + crate::support::DEADLINE;
-    while daemon.process().descriptors() > before && Instant::now() < deadline {
-        thread::yield_now();
-    }
-    assert_eq!(daemon.process().descriptors(), before);
+    until_as_before(&daemon, before);
 }
 
 #[test]
