@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 const SECTION: &str = "Peers and client over /io";
 /// Data of a round.
-const ROUND_BYTES: u64 = 1 << 30;
+const ROUND_BYTES: u64 = 512 << 20;
 /// Data of a round in messages of 100 bytes.
 const ROUND_BYTES_TINY: u64 = 48 << 20;
 /// websockify is slow enough to be measured with less.
