@@ -210,7 +210,13 @@ impl<W: Work> Shared<W> {
         loop {
             let next = match waiting.try_recv() {
                 Ok(slot) => Woken::Found(slot),
-                Err(_) => sleepers.sleep(self.idle_max, || waiting.try_recv().ok()),
+                Err(_) => {
+                    let next = sleepers.sleep(self.idle_max, || waiting.try_recv().ok());
+                    if !waiting.is_empty() {
+                        sleepers.call_one();
+                    }
+                    next
+                }
             };
             match next {
                 Woken::Found(_) if self.ending.load(Ordering::Relaxed) => gauge.job_out(),
