@@ -8,6 +8,7 @@ pub mod chain;
 pub mod channels;
 pub mod connects;
 pub mod datagrams;
+mod date;
 pub mod effects;
 pub mod files;
 pub mod gathering;
@@ -44,6 +45,7 @@ use crate::time::Time;
 use effects::Effect;
 use jstorrent_io_proto::message::ServerMessage;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// What the command line and the environment settle for the life of the daemon.
 #[derive(Clone, Debug)]
@@ -107,6 +109,8 @@ pub struct State {
     pub trust: trust::Trusted,
     /// UDP sockets of theirs.
     pub datagrams: datagrams::Datagrams,
+    /// For [`State::date`].
+    date: date::Date,
     /// Listening sockets: of which channel, and their ids there.
     pub servers: shelf::Shelf<(ConnId, u32)>,
     /// Listening sockets whose peers wait, until more may be accepted.
@@ -177,6 +181,7 @@ impl State {
             sockets: sockets::Sockets::new(&limits),
             trust: trust::Trusted::Unasked,
             datagrams: datagrams::Datagrams::default(),
+            date: date::Date::default(),
             servers: shelf::Shelf::default(),
             waiting_servers: Vec::new(),
             names: names::NameCache::default(),
@@ -376,6 +381,12 @@ impl State {
     /// Whether memory is short, so that a connection should read no more than it must.
     pub fn is_tight(&self) -> bool {
         self.buffers.is_tight() || self.input_bytes > self.limits.input_bytes_max / 2
+    }
+
+    /// The time as an HTTP-date.
+    pub fn date(&mut self) -> Arc<str> {
+        let wall_ms = self.wall_ms();
+        self.date.at(wall_ms)
     }
 
     /// Milliseconds since 1970.

@@ -164,10 +164,10 @@ impl Http {
         service::begin(&mut Cx { state, me: self.id }, &call)
     }
 
-    fn preflight(&mut self, state: &State, head: &Head<'_>, origin: Option<&str>) -> Request {
+    fn preflight(&mut self, state: &mut State, head: &Head<'_>, origin: Option<&str>) -> Request {
         let respond = Respond::new(head, origin);
         let mut bytes = Vec::new();
-        write_preflight(head, &respond.context(), &mut bytes);
+        write_preflight(head, &respond.context(&state.date()), &mut bytes);
         self.out.push_bytes(bytes);
         Request::new(respond, BodyReader::new(head.body), None, state.last_job())
     }

@@ -64,13 +64,13 @@ impl Respond {
         self.is_stream
     }
 
-    pub(super) fn context(&self) -> Context<'_> {
+    pub(super) fn context<'a>(&'a self, date: &'a str) -> Context<'a> {
         Context {
             origin: self.origin.as_deref(),
             close: self.close,
             stream: self.is_stream,
             http10: self.http10,
-            date: None,
+            date: Some(date),
         }
     }
 
@@ -82,7 +82,7 @@ impl Respond {
                 state.metrics.http_refused += 1;
                 self.close |= refusal.close;
                 let mut bytes = Vec::new();
-                write_refusal(&refusal, &self.context(), self.is_head, &mut bytes);
+                write_refusal(&refusal, &self.context(&state.date()), self.is_head, &mut bytes);
                 out.push_bytes(bytes);
                 None
             }
@@ -121,7 +121,7 @@ impl Respond {
         self.chunked = content.length == Length::Chunked && !self.http10;
         self.close |= self.http10;
         let mut bytes = Vec::with_capacity(512);
-        head.write(&self.context(), &mut bytes);
+        head.write(&self.context(&state.date()), &mut bytes);
         out.push_bytes(bytes);
         for segment in content.body {
             match segment {
@@ -209,6 +209,6 @@ pub(super) fn send_continue(out: &mut Outbound) {
 pub(super) fn refuse(state: &mut State, out: &mut Outbound, refusal: &Refusal) {
     state.metrics.http_refused += 1;
     let mut bytes = Vec::new();
-    write_refusal(refusal, &Respond::closing().context(), false, &mut bytes);
+    write_refusal(refusal, &Respond::closing().context(&state.date()), false, &mut bytes);
     out.push_bytes(bytes);
 }

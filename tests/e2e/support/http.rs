@@ -312,6 +312,8 @@ fn read_field(line: &str) -> (String, String) {
 fn check_standard_fields(response: &Response) {
     assert_eq!(response.field("X-Content-Type-Options"), Some("nosniff"), "{response:?}");
     assert_eq!(response.field("Cache-Control"), Some("no-store"), "{response:?}");
+    let date = response.field("Date").map(|date| date.len());
+    assert!(date == Some("Sun, 06 Nov 1994 08:49:37 GMT".len()) || response.status == 101, "{response:?}");
     let policy = response.field("Cross-Origin-Resource-Policy");
     assert!(matches!(policy, Some("same-origin" | "cross-origin")), "{response:?}");
 }
