@@ -243,6 +243,8 @@ impl Http {
         let Phase::Request(request) = &mut self.phase else { return };
         request.drained(&mut Cx { state, me: self.id });
         self.progress(state);
+        // The task may have been given memory just now: then what had come before goes on.
+        self.consume_input(state);
         self.after(state);
     }
 

@@ -334,7 +334,10 @@ impl Tcp {
                 self.start(state);
                 self.look_secured(state);
             }
-            Note::Won => self.begin(state),
+            Note::Won => {
+                self.begin(state);
+                self.secure(state);
+            }
             Note::ReadOn => {
                 self.in_line = false;
                 self.deliver(state);

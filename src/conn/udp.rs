@@ -97,7 +97,8 @@ impl Udp {
         if self.in_line || !matches!(self.phase, Phase::Open) {
             return None;
         }
-        self.in_line = state.channels.way(self.channel, self.id, 0).is_none();
+        // Datagrams are copied: room in the channel's buffer would be held for nothing.
+        self.in_line = !state.channels.may_fetch(self.channel, self.id);
         (!self.in_line).then_some(scratch)
     }
 

@@ -27,8 +27,8 @@ pub(super) enum Incoming {
     Start,
     /// Kept until it is whole.
     Gathered(Gathered),
-    /// A TCP_SEND whose data goes on to that socket.
-    Send(ConnId),
+    /// A TCP_SEND whose data goes on to the socket of that id.
+    Send(u32),
     /// Nobody wants the rest.
     Swallow,
 }
@@ -140,7 +140,7 @@ impl WebSocket {
             Incoming::Gathered(_) => self.gather(state, piece.kind, bytes),
             Incoming::Send(socket) => {
                 let socket = *socket;
-                io::send_on(state, socket, bytes, self.reader.frame_bytes_left());
+                io::send_on(state, self.id, socket, bytes, self.reader.frame_bytes_left());
             }
             Incoming::Swallow => {}
         }
@@ -163,8 +163,8 @@ impl WebSocket {
             bytes = &bytes[head_bytes..];
             if let DataHead::TcpSend { request_id, socket_id } = DataHead::of(start) {
                 let following = self.reader.frame_bytes_left();
-                let socket = io::send(state, self.id, request_id, socket_id, bytes, following);
-                self.incoming = socket.map_or(Incoming::Swallow, Incoming::Send);
+                let wanted = io::send(state, self.id, request_id, socket_id, bytes, following);
+                self.incoming = if wanted { Incoming::Send(socket_id) } else { Incoming::Swallow };
                 return;
             }
         }

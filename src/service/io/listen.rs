@@ -74,7 +74,7 @@ pub(super) fn stop(state: &mut State, channel: ConnId, request_id: u32, wire: u3
 /// or the client takes what it is told; the listener is noted then.
 pub fn may_accept(state: &State, server: ConnId) -> bool {
     let Some((channel, _)) = state.servers.get(server) else { return false };
-    state.sockets.len() < state.limits.sockets_max && state.channels.may_be_read(*channel)
+    super::check_room(state).is_ok() && state.channels.may_be_read(*channel)
 }
 
 /// A peer of a listener was accepted: the connection that it becomes.

@@ -126,8 +126,8 @@ pub(super) fn open(state: &mut State, channel_id: ConnId, wire: u32, id: ConnId)
     state.sockets.open(id, Socket::new(channel_id, wire, credit));
 }
 
-/// TCP_SEND, or its beginning, with `following` bytes of its frame to come; the socket that further data of the same
-/// message is for ([`send_on`]).
+/// TCP_SEND, or its beginning, with `following` bytes of its frame to come; `false` where nobody wants the rest
+/// ([`send_on`]).
 pub fn send(
     state: &mut State,
     channel: ConnId,
@@ -135,22 +135,28 @@ pub fn send(
     wire: u32,
     data: &[u8],
     following: u64,
-) -> Option<ConnId> {
+) -> bool {
     match find(state, channel, wire).filter(|id| state.sockets.get(*id).is_some()) {
-        Some(socket) => {
-            send_on(state, socket, data, following);
-            Some(socket)
-        }
+        Some(socket) => push(state, socket, data, following),
         None => {
             refuse(state, channel, request_id, "tcp_send: no socket of this id is open");
-            None
+            return false;
         }
+    }
+    true
+}
+
+/// More data of a TCP_SEND. The socket is looked up anew: while the message was on its way it may have become another
+/// connection's, the winner of a race between addresses, or nobody's.
+pub fn send_on(state: &mut State, channel: ConnId, wire: u32, data: &[u8], following: u64) {
+    match find(state, channel, wire) {
+        Some(socket) => push(state, socket, data, following),
+        None => state.metrics.messages_dropped += 1,
     }
 }
 
-/// More data of a TCP_SEND. What comes for a socket that takes nothing any more is dropped: its TCP_CLOSE is on the
-/// way.
-pub fn send_on(state: &mut State, socket: ConnId, data: &[u8], following: u64) {
+/// Data for a socket. What comes for one that takes nothing any more is dropped: its TCP_CLOSE is on the way.
+fn push(state: &mut State, socket: ConnId, data: &[u8], following: u64) {
     if data.is_empty() && following == 0 {
         return;
     }
