@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use world::{Summary, run_seed};
 
 /// Seeds of an ordinary `cargo test`.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 200;
 /// A seed that takes longer hangs.
 const SEED_TIME_MAX: Duration = Duration::from_secs(120);
 

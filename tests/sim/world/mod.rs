@@ -7,6 +7,7 @@ mod dialect;
 mod dice;
 mod disk;
 mod invariants;
+mod io;
 mod judge;
 mod link;
 mod menu;
@@ -21,15 +22,22 @@ mod workers;
 mod world;
 
 pub(crate) use dice::Dice;
+pub(crate) use swarm::Kind;
 pub(crate) use world::{Summary, World};
 
 /// Runs the world that `seed` determines.
 pub(crate) fn run_seed(seed: u64) -> Summary {
-    World::new(Dice::seeded(seed)).run()
+    World::new(Dice::seeded(seed), Kind::Any).run()
 }
 
 /// Runs a world whose choices are a fuzzer's bytes.
 #[allow(dead_code, reason = "for fuzz targets")]
 pub(crate) fn run_bytes(bytes: &[u8]) -> Summary {
-    World::new(Dice::of_bytes(bytes)).run()
+    World::new(Dice::of_bytes(bytes), Kind::Any).run()
+}
+
+/// The same with clients of `/io` alone.
+#[allow(dead_code, reason = "for fuzz targets")]
+pub(crate) fn run_io_bytes(bytes: &[u8]) -> Summary {
+    World::new(Dice::of_bytes(bytes), Kind::Io).run()
 }

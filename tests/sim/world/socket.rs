@@ -45,6 +45,7 @@ struct Pipe {
     /// What the engine has sent and nobody has judged.
     tap: Vec<u8>,
     consumed: u64,
+    carried: u64,
     /// Calls until one is interrupted by a signal; 0: never.
     interrupt_every: u32,
     calls: u32,
@@ -67,9 +68,32 @@ impl SimSocket {
             due: Edge { writable: true, ..Edge::default() },
             tap: Vec::new(),
             consumed: 0,
+            carried: 0,
             interrupt_every,
             calls: 0,
         }))
+    }
+
+    /// One that is not connected yet: it tells nothing before [`establish`](SimSocket::establish).
+    pub(crate) fn connecting(to_engine_max: usize, to_client_max: usize, interrupt_every: u32) -> SimSocket {
+        let socket = SimSocket::new(to_engine_max, to_client_max, interrupt_every);
+        socket.0.borrow_mut().due = Edge::default();
+        socket
+    }
+
+    /// It is connected.
+    pub(crate) fn establish(&self) {
+        self.0.borrow_mut().due.writable = true;
+    }
+
+    /// Whether the engine has closed its end.
+    pub(crate) fn is_left_by_engine(&self) -> bool {
+        self.0.borrow().engine_gone
+    }
+
+    /// Bytes that the engine has sent since the beginning.
+    pub(crate) fn carried(&self) -> u64 {
+        self.0.borrow().carried
     }
 
     /// The event that is due, once. `whole`: it tells of everything that is ready, as epoll's do, not of the change
@@ -231,7 +255,11 @@ impl Pipe {
                 self.to_client.extend(&slice[..n]);
             }
             self.tap.extend_from_slice(&slice[..n]);
+            self.carried += n as u64;
             count += n;
+            if n < slice.len() {
+                break;
+            }
         }
         if self.client_gone && count > 0 {
             self.break_down();

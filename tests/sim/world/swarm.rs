@@ -3,13 +3,25 @@
 
 use super::dice::Dice;
 use super::disk::Faults;
+use super::io::swarm::{self as io_swarm, IoSwarm};
 use super::workers::Pace;
 use jstorrent_io_daemon::limits::Limits;
+
+/// Who takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// As the dice choose.
+    Any,
+    Http,
+    Io,
+    Both,
+}
 
 /// One kind of run.
 #[derive(Clone, Debug)]
 pub(crate) struct Swarm {
     pub(crate) limits: Limits,
+    pub(crate) io: IoSwarm,
     pub(crate) session_ms: u64,
     pub(crate) idle_timeout_ms: u64,
     pub(crate) faults: Faults,
@@ -54,8 +66,19 @@ fn rate(dice: &mut Dice, max: u64) -> u32 {
 
 impl Swarm {
     /// Draws one.
-    pub(crate) fn draw(dice: &mut Dice) -> Swarm {
-        let limits = limits(dice);
+    pub(crate) fn draw(dice: &mut Dice, kind: Kind) -> Swarm {
+        let mut limits = limits(dice);
+        let kind = match kind {
+            Kind::Any => dice.pick(&[Kind::Http, Kind::Io, Kind::Both]),
+            other => other,
+        };
+        if kind != Kind::Http {
+            io_swarm::limits(dice, &mut limits);
+        }
+        let mut io = IoSwarm::draw(dice, kind == Kind::Io, &limits);
+        if kind == Kind::Http {
+            io.clients = 0;
+        }
         // A byte a turn is slow work.
         let body_max = match limits.turn_bytes_max.min(limits.head_read_bytes) {
             0..64 => dice.pick(&[40, 400]),
@@ -71,6 +94,7 @@ impl Swarm {
             faults: Faults { io_error: rate(dice, 300), full: rate(dice, 300), short: rate(dice, 900) },
             pace: Pace {
                 job_us_max: dice.pick(&[0, 50, 5_000, 400_000]),
+                name_us_max: dice.pick(&[0, 5_000, 20_000_000]),
                 lane_width: dice.pick(&[1, 2, 4]),
                 transfer_bytes_max: dice.pick(&[1_000, 100_000, 2 << 20]),
             },
@@ -78,7 +102,7 @@ impl Swarm {
             shrink: rate(dice, 100),
             change_roots: if dice.chance(100) { 100 } else { 0 },
             exit: if dice.chance(100) { 200 } else { 0 },
-            clients: dice.pick(&[1, 2, 4, 9]),
+            clients: if kind == Kind::Io { 0 } else { dice.pick(&[1, 2, 4, 9]) },
             sessions,
             requests: dice.between(1, 12),
             pipeline: dice.pick(&[1, 1, 2, 8]),
@@ -96,12 +120,18 @@ impl Swarm {
             interrupt_every: dice.pick(&[0, 0, 2, 7]),
             whole_edges: dice.chance(500),
             spurious: rate(dice, 300),
+            io,
             limits,
         }
     }
 
-    /// Whether a session may end under its client.
+    /// Whether a session may end under its client. One that had an `/io` connection does soon after the last of them.
     pub(crate) fn sessions_may_end(&self) -> bool {
+        self.io.clients > 0 || self.sessions_may_fail()
+    }
+
+    /// Whether a session may end early, or not begin.
+    pub(crate) fn sessions_may_fail(&self) -> bool {
         self.session_ms < 600_000 || (self.limits.sessions_max as u64) < self.sessions
     }
 

@@ -4,6 +4,7 @@
 use super::agenda::Agenda;
 use super::dice::Dice;
 use super::disk::SimDisk;
+use super::io::net::resolve;
 use super::socket::{SimSocket, Taken};
 use jstorrent_io_daemon::buffer::Buffer;
 use jstorrent_io_daemon::job::{
@@ -20,6 +21,8 @@ use std::rc::Rc;
 pub(crate) struct Pace {
     /// The longest that a job takes, in microseconds.
     pub(crate) job_us_max: u64,
+    /// The same of a look-up, beyond that.
+    pub(crate) name_us_max: u64,
     /// Jobs of one lane at a time.
     pub(crate) lane_width: usize,
     /// Bytes that one transfer moves at most.
@@ -106,7 +109,8 @@ impl Workers {
                 Lane::Disk(root) | Lane::DiskHash(root) => self.hung.get(&root.0).copied().unwrap_or(0),
                 _ => 0,
             };
-            let at = hung_until.max(now) + dice.size(self.pace.job_us_max);
+            let name_us = if task.job.lane == Lane::Names { dice.size(self.pace.name_us_max) } else { 0 };
+            let at = hung_until.max(now) + dice.size(self.pace.job_us_max) + name_us;
             self.at_work.insert(self.started, task);
             agenda.put(at, Stir::Perform(self.started).into());
         }
@@ -224,7 +228,8 @@ fn hash(disk: &SimDisk, ask: Ask) -> Done {
             address: Ipv4Addr::LOCALHOST,
             prefix_length: 8,
         }])),
-        Ask::Resolve { .. } => Done::Resolve(Ok(vec![Ipv4Addr::LOCALHOST.into()])),
+        Ask::Resolve { host } => Done::Resolve(resolve(&host)),
+        Ask::LoadTrust => Done::LoadTrust(Err("there are no roots here".to_owned())),
         other => unreachable!("no worker takes {other:?}"),
     }
 }

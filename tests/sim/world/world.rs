@@ -1,17 +1,20 @@
 //! The loop around the engine, as the reactor has it, in virtual time: wait, advance, events, completions, effects,
 //! accepting, turns. Then the life of a run: a time of trouble, a time to recover, and the end of everything.
 
+mod io;
+
 use super::agenda::Agenda;
 use super::client::{Client, Handle, HandleState, Wish};
 use super::dice::Dice;
 use super::disk::SimDisk;
 use super::invariants;
+use super::io::{Io, IoEvent};
 use super::judge::{self, Court};
 use super::link::{Issued, Link};
 use super::request::{PORT, TOKEN, data};
 use super::shadow::{Shadow, ShadowFile};
 use super::socket::SimSocket;
-use super::swarm::Swarm;
+use super::swarm::{Kind, Swarm};
 use super::trace::Trace;
 use super::workers::{Stir, Workers};
 use jstorrent_io_daemon::engine::Engine;
@@ -23,10 +26,12 @@ use jstorrent_io_daemon::state::effects::Effect;
 use jstorrent_io_daemon::state::random::Random;
 use jstorrent_io_daemon::state::workload::Workload;
 use jstorrent_io_daemon::time::Time;
+use jstorrent_io_proto::errno::Errno;
 use jstorrent_io_proto::route::PortKind;
 use jstorrent_io_proto::rpc_info::{Profile, RootInfo};
 use jstorrent_io_proto::token::Token;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 const SECOND: u64 = 1_000_000;
@@ -49,6 +54,7 @@ pub(crate) struct Summary {
 enum Event {
     Act(usize),
     Work(Stir),
+    Io(IoEvent),
     Trouble,
 }
 
@@ -63,6 +69,10 @@ struct Source {
     id: ConnId,
     socket: Rc<SimSocket>,
     ready: Ready,
+    /// Of one that is not connected: what will come of it, should anything.
+    connecting: Option<Option<Result<SocketAddr, Errno>>>,
+    /// That has come.
+    answered: bool,
 }
 
 /// A run.
@@ -77,6 +87,11 @@ pub(crate) struct World {
     sources: BTreeMap<u32, Source>,
     links: BTreeMap<usize, Link>,
     links_made: usize,
+    io: Io,
+    /// Ports of sockets that must close within the step.
+    to_be_closed: Vec<u16>,
+    /// Connections that were closed.
+    closed: BTreeSet<ConnId>,
     /// Connections that wait to be accepted.
     backlog: VecDeque<usize>,
     listening: bool,
@@ -93,8 +108,8 @@ pub(crate) struct World {
 
 impl World {
     /// The world that these dice make.
-    pub(crate) fn new(mut dice: Dice) -> World {
-        let swarm = Swarm::draw(&mut dice);
+    pub(crate) fn new(mut dice: Dice, kind: Kind) -> World {
+        let swarm = Swarm::draw(&mut dice, kind);
         let settings = Settings {
             token: Token::from_text(TOKEN).expect("a token"),
             install_id: Some("sim".to_owned()),
@@ -116,6 +131,9 @@ impl World {
             sources: BTreeMap::new(),
             links: BTreeMap::new(),
             links_made: 0,
+            io: Io::default(),
+            to_be_closed: Vec::new(),
+            closed: BTreeSet::new(),
             backlog: VecDeque::new(),
             listening: true,
             clients: Vec::new(),
@@ -134,6 +152,7 @@ impl World {
         world.engine.configure(Ok(rpc_info(&["r0", "r1"])));
         world.workers.disk.set_config(Ok(rpc_info(&["r0", "r1"])));
         world.people();
+        world.io_people();
         world
     }
 
@@ -173,7 +192,7 @@ impl World {
 
     /// Lives it through. Panics where something is wrong.
     pub(crate) fn run(mut self) -> Summary {
-        while self.now < TROUBLE_US_MAX && !self.all_done() && !self.engine.is_over() {
+        while self.now < TROUBLE_US_MAX && !(self.all_done() && self.io_is_done()) && !self.engine.is_over() {
             assert!(self.step(), "nothing will ever happen again, with clients waiting");
         }
         self.recover();
@@ -182,7 +201,8 @@ impl World {
             self.check_files();
             self.sunset();
         }
-        Summary { hash: self.trace.hash(), steps: self.steps, answers: self.answers }
+        let answers = self.answers + self.io.messages;
+        Summary { hash: self.trace.hash(), steps: self.steps, answers }
     }
 
     fn all_done(&self) -> bool {
@@ -196,14 +216,17 @@ impl World {
         self.workers.disk.stop_faults();
         self.workers.thaw();
         self.workers.pace.job_us_max = self.workers.pace.job_us_max.min(1_000);
+        self.workers.pace.name_us_max = 0;
         for index in 0..self.clients.len() {
             self.clients[index].brisk = true;
             self.clients[index].requests_left = 0;
             self.agenda.put(self.now, Event::Act(index));
         }
         let work = self.agenda.last(|event| matches!(event, Event::Work(_)));
-        let by = self.now.max(work) + RECOVERY_US_MAX + self.swarm.limits.linger_ms * 1_000;
-        while !(self.engine.is_over() || self.all_done() && self.is_quiet()) {
+        let linger_us = self.swarm.limits.linger_ms * 1_000;
+        let by = self.now.max(work) + RECOVERY_US_MAX + linger_us + self.io_recovers();
+        while !(self.engine.is_over() || self.all_done() && self.io_has_left() && self.is_quiet()) {
+            self.io_check_calm();
             assert!(self.now < by, "no end after {RECOVERY_US_MAX} µs without faults: {}", self.situation());
             assert!(self.step(), "nothing will ever happen again: {}", self.situation());
         }
@@ -235,14 +258,15 @@ impl World {
             .collect();
         let state = &self.engine.state;
         format!(
-            "{} jobs, {} buffers out, {} B reserved, {} B of input, {} in flight, backlog {}\n{}",
+            "{} jobs, {} buffers out, {} B reserved, {} B of input, {} in flight, backlog {}\n{}\n{}",
             state.jobs_out,
             state.buffers.out(),
             state.buffers.bulk_reserved_bytes(),
             state.input_bytes,
             state.metrics.http_in_flight,
             self.backlog.len(),
-            links.join("\n")
+            links.join("\n"),
+            self.io_situation()
         )
     }
 
@@ -288,7 +312,8 @@ impl World {
         self.accept();
         self.turns();
         self.hear();
-        invariants::check(&self.engine, &self.workers, &self.links);
+        self.hear_io();
+        invariants::check(&self.engine, &self.workers, &self.links, &self.io);
         self.watch_for_idleness(at_once && before == self.trace.len());
         true
     }
@@ -297,6 +322,7 @@ impl World {
         !self.engine.state.turns.is_empty()
             || self.workers.anyone_home()
             || self.sources.values().any(|source| source.socket.has_edge())
+            || self.io.net.has_edge()
             || self.listening && !self.backlog.is_empty() && self.engine.may_accept()
     }
 
@@ -314,6 +340,7 @@ impl World {
                     self.trace.note(self.now, || format!("{stir:?}"));
                     self.workers.stir(stir, self.now, &mut self.dice, &mut self.agenda);
                 }
+                Event::Io(event) => self.io_event(event),
                 Event::Trouble => self.trouble(),
             }
         }
@@ -437,11 +464,13 @@ impl World {
             self.trace.note(self.now, || format!("{id:?} {edge:?}"));
             self.edge(id, edge);
         }
+        self.io_edges();
     }
 
     /// As the reactor takes an event in.
     fn edge(&mut self, id: ConnId, edge: Edge) {
         let Some(source) = self.sources.get_mut(&id.slot) else { return };
+        io::outcome(&mut self.engine, source);
         source.ready.tell(edge);
         if edge.is_hang_up() {
             self.engine.hung_up(id);
@@ -479,7 +508,7 @@ impl World {
                 Effect::SendBuffer { .. } => {}
                 Effect::MeasureWorkers => self.engine.workers_measured(Workload::default()),
                 Effect::StopListening => self.stop_listening(),
-                other => unreachable!("nobody asked for {other:?}"),
+                socket => self.carry_io(socket),
             }
         }
     }
@@ -499,14 +528,26 @@ impl World {
                 link.excuse.get_or_insert("never accepted");
                 link.socket.engine_close(true);
             }
+            if let Some(link) = self.io.links.get_mut(&number) {
+                link.excuse.get_or_insert("never accepted");
+                link.socket.engine_close(true);
+            }
         }
     }
 
     /// The engine closes a connection: was it owed an answer?
     fn close(&mut self, id: ConnId, abort: bool) {
         self.trace.note(self.now, || format!("{id:?} is closed, abort {abort}"));
-        let Some(source) = self.sources.remove(&id.slot) else { panic!("{id:?} was closed and not there") };
+        assert!(self.closed.insert(id), "{id:?} was closed twice");
+        if self.io.net.close_server(id) || self.io.net.close_udp(id) {
+            return;
+        }
+        // A connect to a name, or to an address before its turn, and work on a file have no socket.
+        let Some(source) = self.sources.remove(&id.slot) else { return };
         assert_eq!(source.id, id, "another tenant of the slot was meant");
+        if self.close_io(id, &source.socket, abort) {
+            return;
+        }
         let number = *self
             .links
             .iter()
@@ -564,11 +605,15 @@ impl World {
     fn accept(&mut self) {
         while self.listening && !self.backlog.is_empty() && self.engine.may_accept() {
             let Some(number) = self.backlog.pop_front() else { return };
-            let Some(link) = self.links.get_mut(&number) else { continue };
+            let (known, socket) = match (self.links.get_mut(&number), self.io.links.get_mut(&number)) {
+                (Some(link), _) => (&mut link.id, link.socket.clone()),
+                (_, Some(link)) => (&mut link.id, link.socket.clone()),
+                _ => continue,
+            };
             let Some(id) = self.engine.accept(PortKind::Main) else { panic!("it said that it may accept") };
             self.trace.note(self.now, || format!("{number} is accepted as {id:?}"));
-            link.id = Some(id);
-            let source = Source { id, socket: link.socket.clone(), ready: Ready::default() };
+            *known = Some(id);
+            let source = Source { id, socket, ready: Ready::default(), connecting: None, answered: true };
             // Whoever was shed to make room is closed by an effect.
             self.carry();
             self.sources.insert(id.slot, source);
@@ -583,26 +628,30 @@ impl World {
         }
     }
 
+    /// As the reactor gives it.
     fn turn(&mut self, id: ConnId) {
+        if self.sources.get(&id.slot).is_none_or(|source| source.id != id) {
+            return self.io_turn(id);
+        }
         let mut budget = Budget::new(self.engine.state.limits.turn_bytes_max);
-        loop {
-            let Some(source) = self.sources.get_mut(&id.slot).filter(|source| source.id == id) else {
-                return;
-            };
+        let mut wanted = false;
+        while let Some(source) = self.sources.get_mut(&id.slot).filter(|source| source.id == id) {
+            let before = budget;
             let (socket, mut ready) = (source.socket.clone(), source.ready);
-            let before = socket.consumed();
-            let again = turn::step(&mut self.engine, id, &*socket, &mut ready, &mut budget);
+            let seen = (socket.consumed(), socket.carried());
+            let more = turn::step(&mut self.engine, id, &*socket, &mut ready, &mut budget);
             source.ready = ready;
-            let count = socket.consumed() - before;
-            if count > 0 {
-                self.trace.note(self.now, || format!("{id:?} reads {count}"));
+            let moved = (socket.consumed() - seen.0, socket.carried() - seen.1);
+            if moved != (0, 0) {
+                self.trace.note(self.now, || format!("{id:?} reads and writes {moved:?}"));
             }
             self.carry();
-            if !again {
+            wanted = self.engine.state.turns.withdraw(id);
+            if budget.is_spent() || !(more || wanted && budget != before) {
                 break;
             }
         }
-        if budget.is_spent() && self.engine.is_live(id) {
+        if (wanted || budget.is_spent()) && self.engine.is_live(id) {
             self.engine.state.turns.want(id);
         }
     }
