@@ -171,19 +171,22 @@ fn a_batch_of_questions_is_answered_as_far_as_the_answers_are_taken() {
 
 #[test]
 fn reads_for_a_client_that_takes_nothing_leave_memory_for_others() {
-    let mut bench = bench(Limits::default());
-    bench.write("f", vec![9; 16 << 20]);
+    const READS: u32 = 3;
+    const LARGE: u32 = 2 << 20;
+    let limits = Limits { file_read_bytes_max: 4 << 20, ..Limits::default() };
+    let mut bench = bench(limits);
+    bench.write("f", vec![9; LARGE as usize]);
     let file = bench.open("f", false);
-    let clogged: Vec<_> = (0..5).map(|_| bench.io_with(&[])).collect();
+    let clogged: Vec<_> = (0..4).map(|_| bench.io_with(&[])).collect();
     for io in &clogged {
         bench.stall(*io, true);
-        for n in 0..10 {
-            bench.op(*io, FILE_READ, n + 20, &file_read(file, 16 << 20));
+        for n in 0..READS {
+            bench.op(*io, FILE_READ, n + 20, &file_read(file, LARGE));
             bench.op(*io, FILE_READ, n + 20, &file_read(file, 200 << 10));
         }
     }
-    let state = &bench.engine.state;
-    assert!(state.buffers.bulk_reserved_bytes() <= 32 << 20, "{}", state.buffers.bulk_reserved_bytes());
+    let reserved = bench.engine.state.buffers.bulk_reserved_bytes();
+    assert_eq!(reserved, 4 << 20, "as much as large reads may hold");
     let read = format!("/files/{file}/read?offset=0&length=1000000");
     let request = bench.request("GET", &read).session("s");
     assert_eq!(bench.call(request).ok().body.len(), 1_000_000);
@@ -191,11 +194,82 @@ fn reads_for_a_client_that_takes_nothing_leave_memory_for_others() {
         bench.stall(*io, false);
     }
     for io in clogged {
-        assert_eq!(
-            bench.received(io).iter().filter(|byte| **byte == 9).count(),
-            10 * ((16 << 20) + (200 << 10))
-        );
+        let nines = bench.received(io).iter().filter(|byte| **byte == 9).count();
+        assert_eq!(nines, (READS * (LARGE + (200 << 10))) as usize);
         bench.hang_up(io);
+    }
+    bench.assert_at_rest();
+}
+
+/// A FILE_WRITE in one frame, whole.
+fn write_frame(file: u64, data: &[u8]) -> Vec<u8> {
+    let message = [&[1, FILE_WRITE, 0, 0, 1, 0, 0, 0][..], &file_write(file, 0, data)].concat();
+    crate::harness::frame(0x82, &message)
+}
+
+#[test]
+fn large_messages_take_turns_and_a_silent_one_loses_its_own() {
+    let mut bench = bench(Limits::default());
+    let (slow, quick) = (bench.io_with(&[]), bench.io_with(&[]));
+    let file = bench.open("f", true);
+    let bytes = write_frame(file, &vec![5; 1 << 20]);
+    assert_eq!(bench.send(slow, &bytes[..600_000]), 600_000);
+    let sent = bench.send(quick, &bytes);
+    assert!((200_000..300_000).contains(&sent), "{sent} bytes, as small ones may");
+    // Nobody turns round and round meanwhile (`run` would not end), and small messages go their way.
+    let third = bench.io_with(&[]);
+    bench.op(third, FILE_READ, 1, &file_read(file, 1));
+    assert_eq!(bench.frames(third).len(), 1);
+    bench.wait_ms(19_999);
+    assert_eq!(bench.send(quick, &bytes[sent..]), 0);
+    bench.wait_ms(1);
+    assert!(bench.frames(slow).contains(&Frame::Close(1008)));
+    assert_eq!(bench.send(quick, &bytes[sent..]), bytes.len() - sent);
+    assert_eq!(outcome(&bench.frames(quick)[0], FILE_WRITTEN), (0, 0));
+    assert_eq!(bench.read("f"), vec![5; 1 << 20]);
+}
+
+#[test]
+fn a_large_message_and_a_checked_write_wait_for_each_other_and_both_succeed() {
+    let mut bench = bench(Limits { bulk_bytes_max: 4 << 20, ..Limits::default() });
+    let io = bench.io_with(&[]);
+    let file = bench.open("f", true);
+    let data = vec![6; 4 << 20];
+    let sha1 = {
+        let mut hasher = jstorrent_io_daemon::job::Hasher::new(jstorrent_io_daemon::job::Algorithm::Sha1);
+        hasher.update(&data);
+        data_encoding::HEXLOWER.encode(hasher.finish().as_bytes())
+    };
+    let target = format!("/files/{file}/write?offset=0");
+    let request = bench.request("PATCH", &target).session("s").field("X-Expected-SHA1", &sha1);
+    let request = request.body(data.clone()).bytes();
+    let message = write_frame(file, &vec![7; 3 << 20]);
+    // First the body has the memory, then the message.
+    for body_first in [true, false] {
+        let http = bench.connect();
+        let (mut body, mut frame) = (0, 0);
+        if body_first {
+            body += bench.send(http, &request[..1 << 20]);
+        }
+        frame += bench.send(io, &message[..2 << 20]);
+        assert_eq!(frame < 600_000, body_first, "{frame} bytes");
+        if !body_first {
+            let head = bench.send(http, &request);
+            assert!(head < 1 << 20, "{head} bytes of the body");
+            body += head;
+        }
+        let state = &bench.engine.state;
+        let held = state.buffers.bulk_reserved_bytes() + state.gathering.block_bytes();
+        assert!(held <= (4 << 20) + (512 << 10), "{held}");
+        while body < request.len() || frame < message.len() {
+            let before = (body, frame);
+            body += bench.send(http, &request[body..]);
+            frame += bench.send(io, &message[frame..]);
+            assert_ne!(before, (body, frame), "both wait for ever");
+        }
+        assert_eq!(bench.response(http, false).expect("an answer").status, 200);
+        assert_eq!(outcome(&bench.frames(io)[0], FILE_WRITTEN), (0, 0));
+        bench.hang_up(http);
     }
     bench.assert_at_rest();
 }
