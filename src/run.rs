@@ -191,6 +191,8 @@ fn dev_profile(dir: &Path) -> Profile {
 }
 
 fn announce(options: &Options, token: &Token, port: u16, stream_port: u16) {
+    // Whoever reads the ready line finds what the start had to say written.
+    logging::flush();
     let shown = options.token.is_none().then_some(token);
     if let Err(error) = (Ready { port, stream_port, token: shown }).announce(&mut io::stdout()) {
         log::warn!("the ready line could not be written: {error}");

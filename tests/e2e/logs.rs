@@ -26,6 +26,15 @@ fn the_log_is_open_before_the_daemon_is_ready() {
 }
 
 #[test]
+fn what_the_start_has_to_say_is_written_before_the_daemon_is_ready() {
+    let home = Home::new();
+    fs::write(home.rpc_info(), "{").unwrap();
+    let daemon = Daemon::start_in(home, &[]);
+    let log = fs::read_to_string(daemon.home.log()).unwrap();
+    assert!(log.contains("WARN") && log.contains("rpc-info.json"), "{log}");
+}
+
+#[test]
 fn a_log_that_cannot_be_opened_is_a_warning_on_stderr() {
     let daemon = Daemon::start(&["--log-file", "/proc/nobody/can/make/this"]);
     daemon.wait_for_stderr("the log file can't be written");
