@@ -68,7 +68,7 @@ pub struct Buffers {
     bulk_max: usize,
     bulk_reserved: usize,
     /// What others hold of the budget.
-    bulk_others: usize,
+    bulk_others_bytes: usize,
     /// The message that grows waits for memory: it comes first.
     growth_waits: bool,
     /// Buffers of reservations that wait for clients.
@@ -93,7 +93,7 @@ impl Buffers {
             lines: BTreeMap::new(),
             bulk_max: (limits.bulk_bytes_max / BUFFER_BYTES).max(1),
             bulk_reserved: 0,
-            bulk_others: 0,
+            bulk_others_bytes: 0,
             growth_waits: false,
             lent: 0,
             bulk_line: VecDeque::new(),
@@ -243,20 +243,20 @@ impl Buffers {
 
     /// What others hold of the bulk budget now, in bytes, and whether the message that grows waits for memory.
     pub fn set_others(&mut self, bytes: usize, growth_waits: bool) {
-        let others = bytes.div_ceil(BUFFER_BYTES);
-        self.changed |= others < self.bulk_others || !growth_waits && self.growth_waits;
-        (self.bulk_others, self.growth_waits) = (others, growth_waits);
+        self.changed |= bytes < self.bulk_others_bytes || !growth_waits && self.growth_waits;
+        (self.bulk_others_bytes, self.growth_waits) = (bytes, growth_waits);
     }
 
     /// What is left of the bulk budget, in buffers.
     fn bulk_free(&self) -> usize {
-        let borrowed = self.out.saturating_sub(self.own);
-        self.bulk_max.saturating_sub(self.bulk_reserved + self.bulk_others + borrowed)
+        self.bulk_free_bytes() / BUFFER_BYTES
     }
 
-    /// Bytes left of the bulk budget.
+    /// Bytes left of the bulk budget, to the byte: the largest message there may be fills the whole of it.
     pub fn bulk_free_bytes(&self) -> usize {
-        self.bulk_free() * BUFFER_BYTES
+        let borrowed = self.out.saturating_sub(self.own);
+        let buffers = self.bulk_max.saturating_sub(self.bulk_reserved + borrowed);
+        (buffers * BUFFER_BYTES).saturating_sub(self.bulk_others_bytes)
     }
 
     /// Bytes that the first in line for a reservation waits for.

@@ -131,3 +131,28 @@ fn reads_and_sockets_share_a_connection_in_order() {
     assert!(received == expected);
     thread.join().unwrap();
 }
+
+#[test]
+fn the_largest_message_comes_whole_wherever_it_is_cut() {
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    let file = open_file(&daemon, "large", true);
+    let data = pattern((64 << 20) - 8 - 13);
+    let message = Op::new(FILE_WRITE, 4, write_payload(file, 0, 0, &[], &data)).bytes();
+    assert_eq!(message.len(), 64 << 20);
+    // Cut where less than a buffer, then less than a frame's header, is left.
+    let (start, rest) = message.split_at(message.len() - 1000);
+    let (middle, end) = rest.split_at(rest.len() - 3);
+    for (part, kind, last) in
+        [(start, Data::Binary, false), (middle, Data::Continue, false), (end, Data::Continue, true)]
+    {
+        let frame = Frame::message(part.to_vec(), OpCode::Data(kind), last);
+        ws.send_message(Message::Frame(frame));
+        if !last {
+            // Answered once all before it was read.
+            settle(&mut ws);
+        }
+    }
+    assert_eq!(written(&ws.op(), file), (0, 0, data.len() as u32));
+    assert!(std::fs::read(daemon.home.root().join("large")).unwrap() == data);
+}
