@@ -82,7 +82,7 @@ pub struct Limits {
     pub exit_ms: u64,
     /// Whether the platform moves file bytes to sockets without a copy.
     pub transfer: bool,
-    /// Sessions at a time; the one that was silent longest and has no `/io` connection goes first.
+    /// Sessions at a time; of those without open files and `/io` connections the one that was silent longest goes first.
     pub sessions_max: usize,
     /// What the kernel may hold for a stream that has just begun, in bytes: players abandon many.
     pub stream_buffer_bytes: usize,

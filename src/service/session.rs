@@ -61,10 +61,11 @@ pub fn channel_closed(state: &mut State, id: SessionId, channel: ConnId) {
     }
 }
 
-/// Ends the session that will end first anyway. 503 where all are in use.
+/// Ends the session that will end first anyway, of those that own nothing. 503 where all are in use.
 fn make_room(state: &mut State) -> Result<(), Refusal> {
     let sessions = &state.sessions;
-    let ends_at = |id: &SessionId| sessions.get(*id).map_or(Time::NEVER, |session| session.ends_at);
+    let idle = |id: &SessionId| sessions.get(*id).filter(|session| session.files == 0);
+    let ends_at = |id: &SessionId| idle(id).map_or(Time::NEVER, |session| session.ends_at);
     let first = sessions.ids().min_by_key(ends_at).filter(|id| ends_at(id) != Time::NEVER);
     match first {
         Some(id) => {

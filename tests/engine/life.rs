@@ -124,6 +124,19 @@ fn the_session_that_would_end_first_makes_room() {
 }
 
 #[test]
+fn a_session_with_open_files_makes_room_for_nobody() {
+    let mut bench = Bench::with(Limits { sessions_max: 2, ..Limits::default() }, |_| {});
+    let file = bench.open("f", true);
+    for name in ["a", "b", "c"] {
+        bench.wait_ms(1);
+        let request = of(&bench, name, "POST", "/control/ping");
+        bench.call(request).ok();
+    }
+    let request = of(&bench, "s", "GET", &format!("/files/{file}"));
+    bench.call(request).ok();
+}
+
+#[test]
 fn a_full_session_opens_no_more_files() {
     let mut bench = Bench::new();
     bench.write("f", "x");
