@@ -27,6 +27,12 @@ pub fn engine_events(data: &[u8]) {
     world::run_bytes(data);
 }
 
+/// The same of `/io` alone: what a client says, what its peers, names and datagrams do, and what becomes of the
+/// connection. The ledger of the world judges.
+pub fn engine_io(data: &[u8]) {
+    world::run_io_bytes(data);
+}
+
 /// A socket over memory, which gives what it has in pieces of one size.
 struct Wire {
     incoming: RefCell<Vec<u8>>,

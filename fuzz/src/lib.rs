@@ -14,7 +14,7 @@ mod ws;
 
 pub use chunked::chunked_body;
 pub use config::rpc_info;
-pub use engine::{engine_events, engine_http, json_bodies};
+pub use engine::{engine_events, engine_http, engine_io, json_bodies};
 pub use http::request_stream;
 pub use ops::{batch, ops_binary, ops_json};
 pub use paths::path;
@@ -40,5 +40,6 @@ pub const TARGETS: &[Target] = &[
     ("batch", batch),
     ("engine_events", engine_events),
     ("engine_http", engine_http),
+    ("engine_io", engine_io),
     ("json_bodies", json_bodies),
 ];

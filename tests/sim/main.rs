@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
-use world::{Summary, run_seed};
+use world::{Dice, Summary, run_bytes, run_io_bytes, run_seed};
 
 /// Seeds of an ordinary `cargo test`.
 const SEEDS: u64 = 200;
@@ -121,6 +121,24 @@ fn replay() {
     if let Some(seed) = number("SIM_SEED") {
         println!("{:?}", run_seed(seed));
     }
+}
+
+/// What a fuzzer does, by chance: short runs, whose every choice is a byte. `SIM_BYTES=N` runs N.
+#[test]
+fn bytes_choose_as_well_as_a_seed() {
+    let mut sums = [0, 0];
+    for number in 0..number("SIM_BYTES").unwrap_or(60) {
+        let mut dice = Dice::seeded(number);
+        let length = 1 + dice.size(2_000) as usize;
+        let bytes: Vec<u8> = (0..length).map(|_| dice.below(256) as u8).collect();
+        let run = || if number % 4 == 0 { run_bytes(&bytes) } else { run_io_bytes(&bytes) };
+        let outcome = catch_unwind(AssertUnwindSafe(run));
+        match outcome {
+            Ok(summary) => sums = [sums[0] + summary.steps, sums[1] + summary.answers],
+            Err(_) => panic!("the bytes of number {number} fail"),
+        }
+    }
+    println!("{} steps, {} answers and messages", sums[0], sums[1]);
 }
 
 #[test]

@@ -21,9 +21,18 @@ impl Dice {
 
     /// Choices from a fuzzer's bytes; once they are used up, from a seed that is always the same, so that the run ends
     /// as any other does.
-    #[allow(dead_code, reason = "for the fuzz target that shares this world")]
     pub(crate) fn of_bytes(bytes: &[u8]) -> Dice {
         Dice { bytes: bytes.to_vec(), ..Dice::seeded(0) }
+    }
+
+    /// A fuzzer's bytes have been used up.
+    pub(crate) fn is_spent(&self) -> bool {
+        !self.bytes.is_empty() && self.at >= self.bytes.len()
+    }
+
+    /// Whether the choices are a fuzzer's: then runs are to be short.
+    pub(crate) fn is_fuzzer(&self) -> bool {
+        !self.bytes.is_empty()
     }
 
     /// 64 bits.

@@ -31,13 +31,11 @@ pub(crate) fn run_seed(seed: u64) -> Summary {
 }
 
 /// Runs a world whose choices are a fuzzer's bytes.
-#[allow(dead_code, reason = "for fuzz targets")]
 pub(crate) fn run_bytes(bytes: &[u8]) -> Summary {
     World::new(Dice::of_bytes(bytes), Kind::Any).run()
 }
 
 /// The same with clients of `/io` alone.
-#[allow(dead_code, reason = "for fuzz targets")]
 pub(crate) fn run_io_bytes(bytes: &[u8]) -> Summary {
     World::new(Dice::of_bytes(bytes), Kind::Io).run()
 }

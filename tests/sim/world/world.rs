@@ -160,6 +160,9 @@ impl World {
     fn people(&mut self) {
         let count = self.swarm.clients;
         self.shared_bytes = self.dice.pick(SHARED_BYTES).min(1_000 + 4 * self.swarm.body_max);
+        if count == 0 {
+            self.shared_bytes = 0;
+        }
         let common = data(&mut self.dice, self.shared_bytes);
         let striped = data(&mut self.dice, self.shared_bytes);
         for root in ["r0", "r1"] {
@@ -193,6 +196,9 @@ impl World {
     /// Lives it through. Panics where something is wrong.
     pub(crate) fn run(mut self) -> Summary {
         while self.now < TROUBLE_US_MAX && !(self.all_done() && self.io_is_done()) && !self.engine.is_over() {
+            if self.dice.is_spent() {
+                break;
+            }
             assert!(self.step(), "nothing will ever happen again, with clients waiting");
         }
         self.recover();

@@ -80,7 +80,7 @@ pub(crate) fn act(link: &mut IoLink, scene: &mut Scene<'_>, session: &str) -> Io
         return leave(link);
     }
     link.bored = if std::mem::take(&mut link.moved) { 0 } else { link.bored + 1 };
-    let most = if scene.brisk { 5_000 } else { 200_000 };
+    let most = if scene.brisk { 50_000 } else { 200_000 };
     IoWish::Again((pace << link.bored.min(16)).min(most).max(pace))
 }
 

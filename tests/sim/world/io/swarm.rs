@@ -52,9 +52,50 @@ fn rate(dice: &mut Dice, max: u64) -> u32 {
 }
 
 impl IoSwarm {
+    /// One client, little data, everything possible: for a fuzzer, whose bytes are better spent on what happens.
+    fn brief(dice: &mut Dice, limits: &Limits) -> IoSwarm {
+        let choices = dice.below(256) as u32;
+        let flag = |bit: u32, rate: u32| if choices >> bit & 1 == 1 { rate } else { 0 };
+        IoSwarm {
+            clients: 1,
+            links: 1,
+            ops: 200,
+            sockets: 8,
+            course_max: dice.pick(&[50, 600]),
+            credit: flag(0, 1_000),
+            batch: flag(1, 1_000),
+            json: flag(2, 1_000),
+            recv_window: dice.pick(&[0, 1, 100, 1 << 20]),
+            hostile: 150,
+            abort: flag(3, 30),
+            stall: flag(3, 30),
+            stall_us_max: 1_000_000,
+            overrun: 0,
+            secure: 200,
+            fragment: flag(4, 300),
+            stalled: 200,
+            slow: 100,
+            breaks: 200,
+            failing: 200,
+            names: 300,
+            taken: flag(5, 200),
+            blocks: flag(5, 200),
+            refuses: flag(5, 200),
+            knocks: 300,
+            kernel_bytes_max: dice.pick(&[300, 65_536]),
+            interrupt_every: flag(6, 3),
+            piece_max: if flag(7, 1) == 1 { 40 } else { 1 << 16 },
+            act_us_max: 2_000,
+            datagram_max: 20.min(limits.scratch_bytes() as u64),
+        }
+    }
+
     /// Draws one; `alone`: nobody else is there.
     pub(crate) fn draw(dice: &mut Dice, alone: bool, limits: &Limits) -> IoSwarm {
         // A byte a turn is slow work.
+        if dice.is_fuzzer() {
+            return IoSwarm::brief(dice, limits);
+        }
         let slow = limits.turn_bytes_max < 64 || limits.channel_read_bytes < 64;
         let overrun = if !slow && dice.chance(60) { 1_000 } else { 0 };
         let fine = dice.chance(200) && overrun == 0;

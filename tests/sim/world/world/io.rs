@@ -164,7 +164,7 @@ impl World {
         course.carried = course.carried.max(peer.socket.carried());
         self.trace.note(self.now, || format!("peer {number}: {seen:?}"));
         let (pace, most) =
-            if self.recovering { (300, 5_000) } else { (1 + self.dice.size(swarm.act_us_max), 1_000_000) };
+            if self.recovering { (300, 50_000) } else { (1 + self.dice.size(swarm.act_us_max), 1_000_000) };
         let wait = (pace * waits).min(most).max(pace);
         if !self.io.net.peers[number].over {
             self.agenda.put(self.now + wait, Event::Io(IoEvent::Peer(number)));
