@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 
 const SECTION: &str = "Sockets of /io";
 const MANY: usize = 5000;
-const SETTLE: Duration = Duration::from_secs(1);
+/// After this, memory that was not needed any more has gone back to the system.
+const SETTLE: Duration = Duration::from_secs(4);
 const KIB: usize = 1 << 10;
 /// Between two rounds of peers that send their KiB: 50 rounds a second, of a fiftieth of the peers each.
 const TICK: Duration = Duration::from_millis(20);
