@@ -195,6 +195,8 @@ const SERVER_OPS: &[&str] = &[
     r#"{"op":"file_data","requestId":7,"fileId":7,"status":0,"errno":0,"data":"AAAA"}"#,
     r#"{"op":"file_written","requestId":8,"fileId":7,"status":2,"errno":0,"written":0}"#,
     r#"{"op":"roots_changed","requestId":0,"roots":[{"key":"k","displayName":"A","removable":false,"lastStatOk":true}]}"#,
+    // JSON, though no f64.
+    r#"{"op":"roots_changed","requestId":0,"roots":7e999}"#,
 ];
 
 fn put(target: &str, seeds: impl IntoIterator<Item = Vec<u8>>) {

@@ -14,7 +14,7 @@ macro_rules! check_message {
         message.encode_json(*request_id, &mut json);
         // What is passed on unread may hold half a surrogate pair, which the plain parser refuses.
         let is_plain = !json.windows(2).any(|text| text == br"\u");
-        assert!(!is_plain || deep(&json) || serde_json::from_slice::<serde_json::Value>(&json).is_ok());
+        assert!(!is_plain || deep(&json) || is_json(&json));
         // A NUL parts texts in some binary payloads: such a text can't be said in binary.
         if !json.windows(6).any(|text| text == br"\u0000") {
             assert_eq!($type::decode_binary(&binary), expected);
@@ -77,9 +77,15 @@ pub fn ops_json(data: &[u8]) {
         data.len()
     );
     let taken = ClientMessage::decode_json(&mut data.to_vec()).is_ok();
-    // The plain parser refuses half a surrogate pair, and a number beyond what an f64 can be.
-    let excused = data.windows(2).any(|pair| pair == b"\\u") || data.contains(&b'e') || data.contains(&b'E');
-    assert!(!taken || excused || deep(data) || serde_json::from_slice::<serde_json::Value>(data).is_ok());
+    // The plain parser refuses half a surrogate pair.
+    let excused = data.windows(2).any(|pair| pair == b"\\u");
+    assert!(!taken || excused || deep(data) || is_json(data));
+}
+
+/// What the plain parser takes for JSON, and numbers beyond what an f64 can be, which are JSON too.
+fn is_json(data: &[u8]) -> bool {
+    let parsed = serde_json::from_slice::<serde_json::Value>(data);
+    parsed.map_or_else(|error| error.to_string().starts_with("number out of range"), |_| true)
 }
 
 /// Deeper than the plain parser goes.
