@@ -260,8 +260,12 @@ impl State {
         let writes = self.works.copied_bytes().saturating_sub(self.limits.write_floor_bytes);
         let peers = self.sockets.held().saturating_sub(self.limits.bulk_floor_bytes);
         let peers = peers + self.sockets.spare().len() * BUFFER_BYTES;
-        let book = self.book_bytes().saturating_sub(self.limits.book_bytes);
-        self.gathering.block_bytes() + writes + peers + book
+        self.gathering.block_bytes() + writes + peers + self.book_overflow()
+    }
+
+    /// What entries cost beyond what there is for them beside the bulk budget, in bytes.
+    fn book_overflow(&self) -> usize {
+        self.book_bytes().saturating_sub(self.limits.book_bytes)
     }
 
     /// What connections, files and other entries take, about, in bytes.
@@ -283,7 +287,8 @@ impl State {
     }
 
     fn count_bulk(&mut self) {
-        self.buffers.set_others(self.bulk_others(), self.gathering.waits_for_memory());
+        let waits = self.gathering.waits_for_memory();
+        self.buffers.set_others(self.bulk_others(), self.book_overflow(), waits);
     }
 
     /// What others leave of the bulk budget for what waits for peers, and do not wait for themselves, in bytes.
@@ -311,8 +316,18 @@ impl State {
         if self.peers_are_full() || self.datagrams.is_full() {
             0
         } else {
-            self.gathering.room(who, held, self.buffers.bulk_free_bytes())
+            self.gathering.room(who, held, self.free_for_growth(held))
         }
+    }
+
+    /// What a message of `held` bytes may grow by. Where it waits for nobody else, entries don't count, as they may be
+    /// there for hours.
+    fn free_for_growth(&self, held: usize) -> usize {
+        let free = self.buffers.bulk_free_bytes();
+        let alone = self.buffers.bulk_reserved_bytes() == 0
+            && self.buffers.out() <= self.limits.buffers_own
+            && self.bulk_others() == self.book_overflow() + held;
+        if alone { free.max(self.limits.bulk_bytes_max.saturating_sub(held)) } else { free }
     }
 
     /// At the end of a step: whoever waits for something shared that is free now is told to try.

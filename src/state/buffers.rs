@@ -69,6 +69,8 @@ pub struct Buffers {
     bulk_reserved: usize,
     /// What others hold of the budget.
     bulk_others_bytes: usize,
+    /// The part of that which may last for hours: what entries cost.
+    bulk_book_bytes: usize,
     /// The message that grows waits for memory: it comes first.
     growth_waits: bool,
     /// Buffers of reservations that wait for clients.
@@ -94,6 +96,7 @@ impl Buffers {
             bulk_max: (limits.bulk_bytes_max / BUFFER_BYTES).max(1),
             bulk_reserved: 0,
             bulk_others_bytes: 0,
+            bulk_book_bytes: 0,
             growth_waits: false,
             lent: 0,
             bulk_line: VecDeque::new(),
@@ -193,7 +196,7 @@ impl Buffers {
             .unwrap_or(usize::MAX)
             .clamp(1, self.bulk_max);
         let first = self.bulk_line.front().is_none_or(|(first, _)| *first == who);
-        if !first || self.growth_waits || buffers > self.bulk_free() {
+        if !first || self.growth_waits || !self.fits(buffers) {
             if !self.bulk_line.iter().any(|(other, _)| *other == who) {
                 self.bulk_line.push_back((who, buffers));
             }
@@ -235,16 +238,25 @@ impl Buffers {
                 notes.send(*first, Note::MemoryFree);
             }
         }
-        let fits = |(_, n): &&(ConnId, usize)| !self.growth_waits && *n <= self.bulk_free();
+        let fits = |(_, n): &&(ConnId, usize)| !self.growth_waits && self.fits(*n);
         if let Some((first, _)) = self.bulk_line.front().filter(fits) {
             notes.send(*first, Note::MemoryFree);
         }
     }
 
-    /// What others hold of the bulk budget now, in bytes, and whether the message that grows waits for memory.
-    pub fn set_others(&mut self, bytes: usize, growth_waits: bool) {
+    /// What others hold of the bulk budget now, in bytes, entries (`book`) included, and whether the message that grows
+    /// waits for memory.
+    pub fn set_others(&mut self, bytes: usize, book: usize, growth_waits: bool) {
+        self.bulk_book_bytes = book;
         self.changed |= bytes < self.bulk_others_bytes || !growth_waits && self.growth_waits;
         (self.bulk_others_bytes, self.growth_waits) = (bytes, growth_waits);
+    }
+
+    /// Whether so many buffers may be reserved. Where nobody else is to be waited for, they may, whatever entries cost:
+    /// those may be there for hours.
+    fn fits(&self, buffers: usize) -> bool {
+        let alone = self.bulk_reserved == 0 && self.bulk_others_bytes == self.bulk_book_bytes;
+        buffers <= self.bulk_free() || alone && self.out <= self.own && buffers <= self.bulk_max
     }
 
     /// What is left of the bulk budget, in buffers.
