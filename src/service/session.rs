@@ -5,7 +5,7 @@ use crate::ids::{ConnId, SessionId};
 use crate::state::State;
 use crate::time::Time;
 use jstorrent_io_proto::error::{Code, Refusal};
-use jstorrent_io_proto::limits::SESSION_LINGER_MS;
+use jstorrent_io_proto::limits::{SESSION_LINGER_MS, STREAM_ORPHAN_MS_MAX};
 
 /// The session that an authenticated request named, made if it is new, and used now.
 pub fn used(state: &mut State, name: &str) -> Result<SessionId, Refusal> {
@@ -37,8 +37,12 @@ pub fn hold(state: &mut State, id: SessionId) {
 
 /// A request of the session is over.
 pub fn rest(state: &mut State, id: SessionId) {
-    if let Some(session) = state.sessions.get_mut(id) {
-        session.requests -= 1;
+    let now = state.now;
+    let Some(session) = state.sessions.get_mut(id) else { return };
+    session.requests -= 1;
+    let is_last = session.had_channel && session.channels.is_empty() && session.requests == 0;
+    if is_last && session.alone_since.plus_ms(SESSION_LINGER_MS) <= now {
+        state.sessions.ends(id, now);
     }
     keep(state, id);
 }
@@ -54,8 +58,10 @@ pub fn channel_opened(state: &mut State, id: SessionId, channel: ConnId) {
 
 /// An `/io` connection of the session closed; if it was the last, the session ends unless another opens in time.
 pub fn channel_closed(state: &mut State, id: SessionId, channel: ConnId) {
+    let now = state.now;
     let Some(session) = state.sessions.get_mut(id) else { return };
     session.channels.retain(|other| *other != channel);
+    session.alone_since = now;
     if session.channels.is_empty() {
         state.sessions.ends(id, state.now.plus_ms(SESSION_LINGER_MS));
     }
@@ -81,7 +87,10 @@ pub fn expire(state: &mut State) {
     while let Some(id) = state.sessions.timers.take_due(state.now) {
         let Some(session) = state.sessions.get_mut(id) else { continue };
         session.reminded = Time::NEVER;
-        let at = session.ends_at;
+        // A stream under way waits for a client to come back, for longer than a session that has none.
+        let waits = session.had_channel && session.channels.is_empty() && session.requests > 0;
+        let orphaned_at = session.alone_since.plus_ms(STREAM_ORPHAN_MS_MAX);
+        let at = if waits { session.ends_at.max(orphaned_at) } else { session.ends_at };
         if at > state.now {
             state.sessions.ends(id, at);
         } else {

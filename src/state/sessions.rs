@@ -21,7 +21,7 @@ pub struct Session {
     pub ends_at: Time,
     /// A reminder comes then at the latest, if not `Time::NEVER`: moving the end later costs none.
     pub reminded: Time,
-    /// It has had an `/io` connection: then it ends 30 s after the last one closed.
+    /// It has had an `/io` connection: then it ends 30 s after the last one closed, or 60 s while a stream is under way.
     pub had_channel: bool,
     /// Files open now.
     pub files: usize,

@@ -98,6 +98,29 @@ fn a_session_with_io_lingers_for_30_seconds() {
 }
 
 #[test]
+fn a_stream_under_way_keeps_its_session_for_60_seconds() {
+    for ends_before in [true, false] {
+        let mut bench = Bench::new();
+        bench.open("f", true);
+        let state = &mut bench.engine.state;
+        let id = state.sessions.find("s").unwrap();
+        let channel = ConnId { slot: 900, serial: 1 };
+        session::channel_opened(state, id, channel);
+        session::hold(state, id);
+        session::channel_closed(state, id, channel);
+        bench.wait_ms(59_000);
+        assert_eq!(sessions(&bench), 1);
+        if ends_before {
+            session::rest(&mut bench.engine.state, id);
+            bench.wait_ms(1);
+        } else {
+            bench.wait_ms(1_001);
+        }
+        assert_eq!(sessions(&bench), 0);
+    }
+}
+
+#[test]
 fn the_session_that_would_end_first_makes_room() {
     let mut bench = Bench::with(Limits { sessions_max: 2, ..Limits::default() }, |_| {});
     let use_it = |bench: &mut Bench, name: &str| {
