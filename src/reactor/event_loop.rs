@@ -124,6 +124,9 @@ impl<D: Disk> Reactor<D> {
             let now = self.now();
             self.engine.state.settings.epoch_ms = epoch_ms(now);
             self.engine.advance(now);
+            if self.servers.retry_at() <= now {
+                self.servers.may_try_again(&mut self.engine);
+            }
             for event in &events {
                 self.event(event);
             }
@@ -141,7 +144,8 @@ impl<D: Disk> Reactor<D> {
     }
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
-        let deadline = self.engine.next_deadline();
+        let accepting = self.listeners.retry_at().min(self.servers.retry_at());
+        let deadline = self.engine.next_deadline().min(accepting);
         let timeout = if !self.engine.state.turns.is_empty() || self.listeners.may_retry(&self.engine) {
             Some(std::time::Duration::ZERO)
         } else if deadline == Time::NEVER {

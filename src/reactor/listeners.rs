@@ -3,6 +3,7 @@
 use super::sources::Sources;
 use super::stream::Stream;
 use crate::engine::Engine;
+use crate::time::Time;
 use jstorrent_io_proto::route::PortKind;
 use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
@@ -10,6 +11,8 @@ use std::io;
 
 /// Connections accepted before others get their turn.
 const ACCEPTS_A_ROUND: usize = 64;
+/// How long nobody is accepted after the system was short of descriptors or memory, unless a connection closes.
+pub(super) const STARVED_MS: u64 = 100;
 /// Cached file descriptors that are given up when a connection could not be accepted for lack of them.
 const DESCRIPTORS_SHED: usize = 8;
 
@@ -26,7 +29,7 @@ struct Listener {
 pub(super) struct Listeners {
     both: [Listener; 2],
     /// Descriptors ran out: nothing is tried before some connection has closed.
-    starved: bool,
+    starved: Option<Time>,
 }
 
 impl Listeners {
@@ -42,7 +45,7 @@ impl Listeners {
             io::Result::Ok(Listener { socket: Some(socket), kind, waiting: false })
         };
         let both = [listen(main, PortKind::Main, tokens[0])?, listen(stream, PortKind::Stream, tokens[1])?];
-        Ok(Listeners { both, starved: false })
+        Ok(Listeners { both, starved: None })
     }
 
     /// Someone waits at that port.
@@ -54,12 +57,17 @@ impl Listeners {
 
     /// A connection has closed: there may be a descriptor again.
     pub(super) fn may_try_again(&mut self) {
-        self.starved = false;
+        self.starved = None;
     }
 
     /// Whether someone waits who could be accepted.
     pub(super) fn may_retry(&self, engine: &Engine) -> bool {
-        !self.starved && engine.may_accept() && self.both.iter().any(|listener| listener.waiting)
+        self.starved.is_none() && engine.may_accept() && self.both.iter().any(|listener| listener.waiting)
+    }
+
+    /// When it is to be tried again, though nothing of ours has closed: others may have caused the shortage.
+    pub(super) fn retry_at(&self) -> Time {
+        self.starved.unwrap_or(Time::NEVER)
     }
 
     /// Ends both.
@@ -80,16 +88,24 @@ impl Listeners {
         sources: &mut Sources,
         mut shed_descriptors: impl FnMut(usize) -> usize,
     ) {
+        let now = engine.state.now;
+        self.starved = self.starved.filter(|until| *until > now);
         for listener in &mut self.both {
             let mut accepted = 0;
-            while listener.waiting && !self.starved && accepted < ACCEPTS_A_ROUND && engine.may_accept() {
+            while listener.waiting
+                && self.starved.is_none()
+                && accepted < ACCEPTS_A_ROUND
+                && engine.may_accept()
+            {
                 let Some(socket) = &listener.socket else { return };
                 accepted += 1;
                 match socket.accept() {
                     Ok((stream, _)) => admit(registry, engine, sources, listener.kind, Stream(stream)),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.waiting = false,
                     Err(error) if is_shortage(&error) => {
-                        self.starved = shed_descriptors(DESCRIPTORS_SHED) == 0 && !engine.shed();
+                        if shed_descriptors(DESCRIPTORS_SHED) == 0 && !engine.shed() {
+                            self.starved = Some(now.plus_ms(STARVED_MS));
+                        }
                     }
                     // The client gave up meanwhile.
                     Err(_) => {}

@@ -1,10 +1,11 @@
 //! Listening sockets of clients: binding them, and accepting their peers as far as the engine takes them.
 
-use super::listeners::is_shortage;
+use super::listeners::{STARVED_MS, is_shortage};
 use super::sources::{Sources, token_of};
 use super::stream::Stream;
 use crate::engine::Engine;
 use crate::ids::ConnId;
+use crate::time::Time;
 use jstorrent_io_proto::errno::Errno;
 use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
@@ -31,6 +32,8 @@ pub(super) struct Servers {
     all: Vec<Server>,
     /// Descriptors ran out: those are tried again when some connection has closed.
     starved: Vec<ConnId>,
+    /// When they are tried again at the latest.
+    retry_at: Option<Time>,
 }
 
 impl Servers {
@@ -85,9 +88,15 @@ impl Servers {
 
     /// A connection has closed: there may be a descriptor again.
     pub(super) fn may_try_again(&mut self, engine: &mut Engine) {
+        self.retry_at = None;
         for id in self.starved.drain(..) {
             engine.state.turns.want(id);
         }
+    }
+
+    /// When they are to be tried again though nothing of ours has closed: others may have caused the shortage.
+    pub(super) fn retry_at(&self) -> Time {
+        self.retry_at.unwrap_or(Time::NEVER)
     }
 
     /// Accepts peers of one, as many as a turn allows and the engine takes.
@@ -107,7 +116,10 @@ impl Servers {
             match server.socket.accept() {
                 Ok((stream, remote)) => admit(registry, engine, sources, id, stream, remote),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => server.waiting = false,
-                Err(error) if is_shortage(&error) && shed() == 0 => return self.starved.push(id),
+                Err(error) if is_shortage(&error) && shed() == 0 => {
+                    self.retry_at.get_or_insert(engine.state.now.plus_ms(STARVED_MS));
+                    return self.starved.push(id);
+                }
                 // The peer gave up meanwhile, or there is a descriptor now.
                 Err(_) => {}
             }

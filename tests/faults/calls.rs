@@ -21,11 +21,13 @@ enum About {
     Below,
     /// A path.
     Path,
+    /// A socket: the one that is its first argument, or a new one.
+    Socket,
     /// So much memory as its argument with this number says.
     Memory(usize),
 }
 
-/// Calls on files and for memory. (`close` is never to fail: whatever it returns, the descriptor is gone.)
+/// Calls on files and sockets and for memory. (`sendmsg` is left out: the filter itself is handed over by it.) (`close` is never to fail: whatever it returns, the descriptor is gone.)
 const CALLS: &[(c_long, &str, About)] = &[
     (libc::SYS_openat, "openat", About::Below),
     (libc::SYS_openat2, "openat2", About::Below),
@@ -60,6 +62,22 @@ const CALLS: &[(c_long, &str, About)] = &[
     (libc::SYS_fsync, "fsync", About::Descriptor(0)),
     (libc::SYS_getdents64, "getdents64", About::Descriptor(0)),
     (libc::SYS_fadvise64, "fadvise64", About::Descriptor(0)),
+    (libc::SYS_accept4, "accept4", About::Socket),
+    (libc::SYS_bind, "bind", About::Socket),
+    (libc::SYS_connect, "connect", About::Socket),
+    (libc::SYS_epoll_ctl, "epoll_ctl", About::Socket),
+    (libc::SYS_getpeername, "getpeername", About::Socket),
+    (libc::SYS_getsockname, "getsockname", About::Socket),
+    (libc::SYS_getsockopt, "getsockopt", About::Socket),
+    (libc::SYS_ioctl, "ioctl", About::Socket),
+    (libc::SYS_listen, "listen", About::Socket),
+    (libc::SYS_recvfrom, "recvfrom", About::Socket),
+    (libc::SYS_recvmsg, "recvmsg", About::Socket),
+    (libc::SYS_sendto, "sendto", About::Socket),
+    (libc::SYS_setsockopt, "setsockopt", About::Socket),
+    (libc::SYS_shutdown, "shutdown", About::Socket),
+    (libc::SYS_socket, "socket", About::Socket),
+    (libc::SYS_writev, "writev", About::Socket),
     // cachestat, which the C library's bindings don't name everywhere.
     (451, "cachestat", About::Descriptor(0)),
 ];
@@ -154,6 +172,7 @@ fn look(waiting: &Waiting) -> Option<Call> {
     let path = match about {
         About::Descriptor(index) => of_descriptor(waiting.args[*index])?,
         About::Path => text(process, waiting.args[0])?,
+        About::Socket => PathBuf::from("/socket"),
         About::Memory(index) => PathBuf::from(format!("/memory/{}", waiting.args[*index])),
         About::Below if waiting.args[0] as i32 == libc::AT_FDCWD => text(process, waiting.args[1])?,
         About::Below => of_descriptor(waiting.args[0])?.join(text(process, waiting.args[1])?),

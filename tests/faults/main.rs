@@ -40,6 +40,7 @@ mod resets;
 mod scenario;
 mod shadow;
 mod sizes;
+mod sockets;
 mod volume;
 
 use std::time::Instant;
