@@ -96,6 +96,16 @@ fn run_many(next: &AtomicU64, end: u64, until: Option<Instant>) -> [u64; 3] {
 /// * a transfer that was blocked takes back an edge that came meanwhile (119); a FIN behind a short read is missed (2)
 /// * the end within a body is ignored (139); reminders are never set (52)
 /// * a file closes under a read (11) or under a job (2), or without waiting (245); a session's files outlive it (2)
+///
+/// With `/io` it found in the daemon as it was:
+///
+/// * the rest of a TCP_SEND lost when its name's race between addresses ended in the middle of it
+/// * a window overrun before the socket was connected: never answered, and its place among the connects lost for good
+/// * TCP_SECURE forgotten, with the bytes behind it sent in the clear, while its socket was looking for an address
+/// * a buffer held by every UDP socket that had looked for datagrams; one on no account once its FILE_READ was cut
+/// * an id that stayed taken behind TCP_STOP_LISTEN when both came in one read; more peers accepted than sockets may be
+/// * a request over HTTP stuck for ever when its memory came at the moment at which its socket was found empty
+/// * a client cut as dead for not answering pings that the daemon itself did not read the answers to
 #[test]
 fn seeds() {
     let first = number("SIM_FIRST").unwrap_or(1);
