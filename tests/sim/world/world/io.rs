@@ -477,7 +477,9 @@ impl World {
         let limits = &self.swarm.limits;
         // Where memory for peers is short, each that takes nothing may hold up the others until it is closed.
         let is_short = limits.bulk_bytes_max < 60 << 20;
-        let patience = if is_short { stalled * (PEER_STALL_MS_MAX_FULL + 2_000) * 1_000 } else { 0 };
+        // What waits for one that is not connected yet does so until its connect is given up.
+        let one_by_one = stalled * (PEER_STALL_MS_MAX_FULL + 2_000) * 1_000 + 32 * SECOND;
+        let patience = if is_short { one_by_one } else { 0 };
         let patience = patience + if limits.file_write_bytes_max < 1 << 20 { 7 * SECOND } else { 0 };
         self.io.calm_by = Some(self.now + CALM_US + patience);
         patience + CLOSE_LINGER_MS * 1_000 + 12 * SECOND
