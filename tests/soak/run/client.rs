@@ -296,10 +296,14 @@ impl<'a> Client<'a> {
 
     fn abandon(&mut self) {
         if let Some(id) = self.pick(|socket| !socket.closing) {
-            let socket = self.sockets.get_mut(&id).expect("picked");
-            (socket.closing, socket.abandoned) = (true, true);
-            self.send_close(id);
+            self.abandon_this(id);
         }
+    }
+
+    fn abandon_this(&mut self, id: u32) {
+        let socket = self.sockets.get_mut(&id).expect("of ours");
+        (socket.closing, socket.abandoned) = (true, true);
+        self.send_close(id);
     }
 
     fn listen(&mut self) {
@@ -441,10 +445,14 @@ impl<'a> Client<'a> {
         let socket = self.plan(None);
         assert!(id >= 0x8000_0000 && self.sockets.insert(id, socket).is_none(), "{op:?}");
         self.target.count.sockets(1);
-        self.send_header(id);
-        let awaited = self.listeners.get_mut(&server).and_then(Option::as_mut).expect("a listener");
+        let Some(awaited) = self.listeners.get_mut(&server).and_then(Option::as_mut) else {
+            // One call too many: it was meant for a listener of a lost WebSocket, whose port this one got.
+            return self.abandon_this(id);
+        };
         *awaited -= 1;
-        if *awaited == 0 {
+        let all_came = *awaited == 0;
+        self.send_header(id);
+        if all_came {
             self.listeners.remove(&server);
             self.ws.send(&Op::new(TCP_STOP_LISTEN, 0, server.to_le_bytes()));
         }
