@@ -35,8 +35,8 @@ pub struct HashBody {
     as_json: bool,
     hasher: SharedHasher,
     gathered: Vec<Buffer>,
-    /// Where jobs are out.
-    lane: Option<Lane>,
+    /// Where all jobs are that are out.
+    lane: Lane,
     jobs_out: usize,
     buffers_out: usize,
     bytes: u64,
@@ -54,7 +54,7 @@ pub fn begin(_cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
         as_json: call.accepts("application/json"),
         hasher: SharedHasher::new(algorithm),
         gathered: Vec::new(),
-        lane: None,
+        lane: Lane::HashInOrder(0),
         jobs_out: 0,
         buffers_out: 0,
         bytes: 0,
@@ -83,12 +83,14 @@ impl HashBody {
         if self.gathered.len() < enough || self.jobs_out == JOBS_OUT_MAX {
             return;
         }
+        if self.jobs_out == 0 {
+            self.lane = cx.state.hash_lanes.least();
+        }
         let buffers = std::mem::take(&mut self.gathered);
         self.jobs_out += 1;
         self.buffers_out += buffers.len();
-        let lane = *self.lane.get_or_insert_with(|| cx.state.hash_lanes.least());
         let hasher = self.hasher.clone();
-        cx.state.submit(cx.me, lane, None, Ask::HashInOrder { hasher, buffers });
+        cx.state.submit(cx.me, self.lane, None, Ask::HashInOrder { hasher, buffers });
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -105,9 +107,6 @@ impl HashBody {
         self.jobs_out -= 1;
         self.buffers_out -= buffers.len();
         salvage::give_all(cx.state, buffers);
-        if self.jobs_out == 0 {
-            self.lane = None;
-        }
         self.submit(cx);
     }
 

@@ -105,14 +105,13 @@ impl<W: Work> Pool<W> {
     /// now: late is better than never.
     pub fn submit(&mut self, lane: W::Lane, job: W::Job) {
         let Some(alive) = &self.alive else { return };
+        let shared = &self.shared;
         if !self.lanes.contains_key(&lane) {
             make_room(&mut self.lanes);
+            self.lanes.insert(lane, Lane::new(shared.work.lane_shape(lane)));
         }
-        let shared = &self.shared;
-        self.lanes.entry(lane).or_insert_with(|| Lane::new(shared.work.lane_shape(lane)));
-        let threads_max = self.threads_max_of(lane);
-        let Some(lane) = self.lanes.get_mut(&lane) else { return };
-        let start = lane.gauge.job_in(threads_max);
+        let Some(lane) = self.lanes.get(&lane) else { return };
+        let start = lane.gauge.job_in(self.threads_max_of(lane));
         // Both ends of the channel are in the lane.
         let _ = lane.jobs.send(Slot::new(job));
         if !start {
@@ -128,8 +127,7 @@ impl<W: Work> Pool<W> {
     }
 
     /// How many threads a lane may have now.
-    fn threads_max_of(&self, lane: W::Lane) -> usize {
-        let Some(lane) = self.lanes.get(&lane) else { return 1 };
+    fn threads_max_of(&self, lane: &Lane<W::Job>) -> usize {
         let load = lane.gauge.load();
         if lane.shape.apart || load.threads == 0 || load.jobs < load.threads {
             return lane.shape.threads_max;
