@@ -11,7 +11,7 @@ pub(crate) use network::{Frame, Network, frame};
 use jstorrent_io_daemon::conn::outgoing::Outgoing;
 use jstorrent_io_daemon::engine::Engine;
 use jstorrent_io_daemon::ids::ConnId;
-use jstorrent_io_daemon::job::{Ask, DiskError, Done, Job, Stage};
+use jstorrent_io_daemon::job::{Ask, DiskError, Done, Job, Lane, Stage};
 use jstorrent_io_daemon::limits::Limits;
 use jstorrent_io_daemon::service::config;
 use jstorrent_io_daemon::state::Settings;
@@ -276,6 +276,11 @@ impl Bench {
     /// How many jobs are kept back.
     pub(crate) fn held(&self) -> usize {
         self.held.len()
+    }
+
+    /// The lanes of the jobs that are kept back.
+    pub(crate) fn held_lanes(&self) -> Vec<Lane> {
+        self.held.iter().map(|job| job.lane).collect()
     }
 
     /// Does the oldest job that was kept back.

@@ -1,7 +1,7 @@
 //! Hashes of bodies and of ranges of files (PROTOCOL §5).
 
 use crate::harness::{Bench, Request, Response};
-use jstorrent_io_daemon::job::{Algorithm, Hasher};
+use jstorrent_io_daemon::job::{Algorithm, Hasher, Lane};
 use jstorrent_io_daemon::limits::Limits;
 use serde_json::{Value, json};
 
@@ -72,6 +72,23 @@ fn a_body_is_hashed_by_two_jobs_one_behind_the_other() {
     }
     bench.let_go();
     assert_eq!(bench.response(id, false).unwrap().ok().json()["hex"], expected.as_str());
+    bench.assert_at_rest();
+}
+
+#[test]
+fn jobs_of_one_body_stay_at_one_thread_and_bodies_spread() {
+    let mut bench = Bench::with(Limits { hash_lanes: 2, ..Limits::default() }, |_| {});
+    bench.hold("HashInOrder");
+    let bytes = bench.request("POST", "/hash/sha1").body(noise(3_000_000)).bytes();
+    let ids = [bench.connect(), bench.connect()];
+    let sent = ids.map(|id| bench.send(id, &bytes));
+    let lane = |number| Lane::HashInOrder(number);
+    assert_eq!(bench.held_lanes(), [lane(0), lane(0), lane(1), lane(1)]);
+    bench.let_go();
+    for (id, sent) in ids.into_iter().zip(sent) {
+        bench.send(id, &bytes[sent..]);
+        bench.response(id, false).unwrap().ok();
+    }
     bench.assert_at_rest();
 }
 
