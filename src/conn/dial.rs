@@ -11,11 +11,14 @@ use crate::state::lookups::Asker;
 use crate::state::notes::Note;
 use crate::time::Time;
 use jstorrent_io_proto::errno::Errno;
+use jstorrent_io_proto::limits::PEER_STALL_MS_MAX_FULL;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
 /// How long an address is given before the next one joins the race, in milliseconds (RFC 8305 §5).
 const ATTEMPT_DELAY_MS: u64 = 250;
+/// How often it is seen whether what waits for it holds up others, in milliseconds.
+const LOOK_MS: u64 = 1_000;
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 16;
 
@@ -27,6 +30,8 @@ pub struct Dial {
     wire: u32,
     plan: Plan,
     until: Time,
+    /// When to see whether what waits for it holds up others.
+    look_at: Time,
     race: Option<Race>,
     end: Option<End>,
 }
@@ -50,7 +55,7 @@ impl Dial {
             state.sockets.get(id).map_or((ConnId::NOBODY, 0), |socket| (socket.channel, socket.wire));
         let until = state.now.plus_ms(plan.wait_ms);
         state.metrics.pending_tcp += 1;
-        let mut dial = Dial { id, channel, wire, plan, until, race: None, end: None };
+        let mut dial = Dial { id, channel, wire, plan, until, look_at: Time::NEVER, race: None, end: None };
         dial.resolve(state);
         dial
     }
@@ -170,13 +175,20 @@ impl Dial {
     /// When [`expired`](Dial::expired) is due.
     pub fn deadline(&self) -> Time {
         let next = self.race.as_ref().filter(|race| !race.addresses.is_empty()).map(|race| race.next_at);
-        next.unwrap_or(Time::NEVER).min(self.until)
+        next.unwrap_or(Time::NEVER).min(self.until).min(self.look_at)
     }
 
     /// A limit of time is broken, or the next address's time has come.
     pub fn expired(&mut self, state: &mut State) {
         if self.until <= state.now {
             return self.fail(state, Errno::ETIMEDOUT);
+        }
+        if self.look_at <= state.now {
+            // PROTOCOL §6.3: as with a peer that takes nothing.
+            if state.peers_are_full() {
+                return self.fail(state, Errno::ETIMEDOUT);
+            }
+            self.look_at = state.now.plus_ms(LOOK_MS);
         }
         self.go_on(state);
     }
@@ -190,6 +202,7 @@ impl Dial {
             }
             Note::Close => self.fail(state, Errno::ECANCELED),
             Note::Overrun => self.fail(state, Errno::ENOBUFS),
+            Note::Queued => self.look_at = state.now.plus_ms(PEER_STALL_MS_MAX_FULL),
             // What is not connected can't be secured.
             Note::Secure => self.fail(state, Errno::ECANCELED),
             Note::Cut => {

@@ -185,7 +185,8 @@ impl Tcp {
     /// A limit of time may be broken.
     pub fn expired(&mut self, state: &mut State) {
         match &self.phase {
-            Phase::Connecting(connecting) if connecting.until <= state.now => {
+            // What waits for it must not hold up the others for as long as its connect may take.
+            Phase::Connecting(connecting) if connecting.until <= state.now || self.is_stalled(state) => {
                 self.fail_connect(state, Errno::ETIMEDOUT);
             }
             Phase::Closing { until } if *until <= state.now => self.close(state, Errno::ETIMEDOUT),
@@ -227,7 +228,7 @@ impl Tcp {
             state.now.plus_ms(STALL_LOOK_MS)
         };
         self.deadline = match &self.phase {
-            Phase::Connecting(connecting) => connecting.until,
+            Phase::Connecting(connecting) => stall.min(connecting.until),
             Phase::Candidate => Time::NEVER,
             Phase::Open { .. } => stall.min(self.handshake_deadline()).min(self.grant_at(state)),
             Phase::Closing { until } => stall.min(*until),

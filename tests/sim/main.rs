@@ -151,6 +151,16 @@ fn bytes_choose_as_well_as_a_seed() {
     println!("{} steps, {} answers and messages", sums[0], sums[1]);
 }
 
+/// What the fuzz target `engine_io` found is among its seeds: 8 is a connect without end, to a silent address, whose
+/// waiting bytes kept the connection from being read.
+#[test]
+fn what_the_fuzzer_found_holds() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/engine_io");
+    for seed in std::fs::read_dir(folder).expect("the seeds of the fuzz target") {
+        run_io_bytes(&std::fs::read(seed.expect("a seed").path()).expect("its bytes"));
+    }
+}
+
 #[test]
 fn a_seed_determines_everything() {
     for seed in 1..15 {

@@ -39,6 +39,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) slow_connects: bool,
     /// Look-ups may take long.
     pub(crate) slow_names: bool,
+    /// Who takes nothing may be closed for the sake of others.
+    pub(crate) short_memory: bool,
     pub(crate) token: &'static str,
 }
 

@@ -106,7 +106,7 @@ fn connect(link: &mut IoLink, scene: &mut Scene<'_>) {
     let mut course = course(scene.dice, scene.swarm, scene.net.next_port());
     course.link = Some(link.number);
     course.granted_down = link.ledger.recv_window;
-    course.excuses.slow = scene.slow_connects;
+    course.excuses.slow = scene.slow_connects || scene.short_memory;
     course.fates = vec![fate(scene.dice, scene.swarm)];
     let (host, port) = host(scene, &mut course);
     let options = options(scene.dice, &mut course);

@@ -82,6 +82,7 @@ impl World {
             brisk: self.recovering,
             slow_connects: self.swarm.limits.connects_max < 1_000,
             slow_names: self.workers.pace.name_us_max > 100_000,
+            short_memory: self.swarm.limits.bulk_bytes_max < 60 << 20,
             token: TOKEN,
         };
         let wish = client::act(link, &mut scene, &client.session);
@@ -130,6 +131,7 @@ impl World {
             brisk: false,
             slow_connects: false,
             slow_names: false,
+            short_memory: false,
             token: TOKEN,
         };
         client::open_file(&mut link, &mut scene, &session, number);
@@ -473,12 +475,12 @@ impl World {
         if self.io.clients.is_empty() {
             return 0;
         }
-        let stalled = self.io.peers.len() as u64;
+        let opening = self.io.links.values().map(|link| link.ledger.owed.len());
+        let stalled = (self.io.peers.len() + opening.sum::<usize>()) as u64;
         let limits = &self.swarm.limits;
         // Where memory for peers is short, each that takes nothing may hold up the others until it is closed.
         let is_short = limits.bulk_bytes_max < 60 << 20;
-        // What waits for one that is not connected yet does so until its connect is given up.
-        let one_by_one = stalled * (PEER_STALL_MS_MAX_FULL + 2_000) * 1_000 + 32 * SECOND;
+        let one_by_one = stalled * (PEER_STALL_MS_MAX_FULL + 2_000) * 1_000 + 7 * SECOND;
         let patience = if is_short { one_by_one } else { 0 };
         let patience = patience + if limits.file_write_bytes_max < 1 << 20 { 7 * SECOND } else { 0 };
         self.io.calm_by = Some(self.now + CALM_US + patience);
