@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::codec::{Fault, Sink, Source};
+use crate::codec::{Fault, Sink, Source, only_array};
 use crate::digest::Digest;
 use crate::field::Field;
 use crate::json::{JsonObject, JsonWriter, Scanner};
@@ -105,11 +105,12 @@ impl<'a> Source<'a> for BinarySource<'a> {
         if rest.is_empty() { Ok(None) } else { JsonObject::parse(rest).map(Some) }
     }
 
-    fn raw(&mut self, field: Field) -> Result<&'a str, Fault> {
+    fn array(&mut self, field: Field) -> Result<&'a str, Fault> {
         let json = utf8(field, self.take_rest())?;
         let mut scanner = Scanner::new(json.as_bytes());
-        scanner.value().and_then(|_| scanner.expect_end())?;
-        Ok(json)
+        let value = scanner.value()?;
+        scanner.expect_end()?;
+        only_array(field, &json[value])
     }
 }
 
@@ -166,7 +167,7 @@ impl Sink for BinarySink<'_> {
         object.finish();
     }
 
-    fn raw(&mut self, _: Field, json: &str) {
+    fn array(&mut self, _: Field, json: &str) {
         self.0.extend_from_slice(json.as_bytes());
     }
 }

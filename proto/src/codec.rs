@@ -30,6 +30,11 @@ impl From<NotJson> for Fault {
     }
 }
 
+/// One JSON value that has to be an array.
+pub(crate) fn only_array(field: Field, json: &str) -> Result<&str, Fault> {
+    if json.starts_with('[') { Ok(json) } else { Err(Fault::field(field, "must be an array")) }
+}
+
 /// Where a message's fields are read from, in the order of the op's row.
 pub(crate) trait Source<'a> {
     /// Whether the field is given. In binary, where no field can be left out, always.
@@ -50,8 +55,8 @@ pub(crate) trait Source<'a> {
     fn digest(&mut self, field: Field, check: u8) -> Result<Digest, Fault>;
     /// A payload's rest that is a JSON object, `None` if nothing is left; in JSON the message itself.
     fn object(&mut self) -> Result<Option<JsonObject<'a>>, Fault>;
-    /// A value that stays JSON: the rest of the payload.
-    fn raw(&mut self, field: Field) -> Result<&'a str, Fault>;
+    /// An array that stays JSON, without the white space around it: the rest of the payload.
+    fn array(&mut self, field: Field) -> Result<&'a str, Fault>;
 
     /// The text, or an empty one where JSON leaves it out.
     fn text_or_empty(&mut self, field: Field) -> Result<Cow<'a, str>, Fault> {
@@ -76,5 +81,5 @@ pub(crate) trait Sink {
     /// Fields that are JSON in both encodings.
     fn object(&mut self, write: impl FnOnce(&mut JsonWriter<'_>));
     /// A value that is JSON already.
-    fn raw(&mut self, field: Field, json: &str);
+    fn array(&mut self, field: Field, json: &str);
 }

@@ -55,6 +55,21 @@ fn binary_payloads_that_are_refused() {
 }
 
 #[test]
+fn roots_are_an_array_in_both_encodings() {
+    let binary = |payload: &[u8]| [&[1, 0xE0, 0, 0, 9, 0, 0, 0], payload].concat();
+    for roots in ["null", "\r null\t", "{}", "\"[]\"", "7", "", "[", "[] []"] {
+        assert!(ServerMessage::decode_binary(&binary(roots.as_bytes())).is_err(), "{roots:?}");
+        let mut json = format!(r#"{{"op":"roots_changed","requestId":9,"roots":{roots}}}"#).into_bytes();
+        assert!(ServerMessage::decode_json(&mut json).is_err(), "{roots:?}");
+    }
+    let message = ServerMessage::RootsChanged { roots: "[1, 2]".into() };
+    let expected = Ok(Packet::Message { request_id: 9, message });
+    assert_eq!(ServerMessage::decode_binary(&binary(b" [1, 2]\n")), expected);
+    let mut json = br#"{"op":"roots_changed","requestId":9,"roots": [1, 2] }"#.to_vec();
+    assert_eq!(ServerMessage::decode_json(&mut json), expected);
+}
+
+#[test]
 fn json_texts_that_are_refused() {
     let cases = [
         ("", 0, "must be an object"),

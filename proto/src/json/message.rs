@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 
 use super::{JsonObject, JsonWriter};
-use crate::codec::{Fault, Sink, Source};
+use crate::codec::{Fault, Sink, Source, only_array};
 use crate::digest::Digest;
 use crate::field::Field;
 
@@ -69,8 +69,8 @@ impl<'a> Source<'a> for JsonObject<'a> {
         Ok(Some(self.clone()))
     }
 
-    fn raw(&mut self, field: Field) -> Result<&'a str, Fault> {
-        JsonObject::raw(self, field)
+    fn array(&mut self, field: Field) -> Result<&'a str, Fault> {
+        self.raw(field).and_then(|json| only_array(field, json))
     }
 }
 
@@ -119,7 +119,7 @@ impl Sink for JsonWriter<'_> {
         write(self);
     }
 
-    fn raw(&mut self, field: Field, json: &str) {
+    fn array(&mut self, field: Field, json: &str) {
         JsonWriter::raw(self, field, json);
     }
 }

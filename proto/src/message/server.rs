@@ -187,7 +187,7 @@ impl<'a> Codec<'a> for ServerMessage<'a> {
             }
             Op::Keepalive => Ok(Self::Keepalive),
             Op::Error => Ok(Self::Error { message: source.text_or_empty(Field::Message)? }),
-            Op::RootsChanged => Ok(Self::RootsChanged { roots: Cow::Borrowed(source.raw(Field::Roots)?) }),
+            Op::RootsChanged => Ok(Self::RootsChanged { roots: Cow::Borrowed(source.array(Field::Roots)?) }),
             Op::RangeRequest | Op::RangeCancel | Op::FileData | Op::FileWritten => read_file_op(op, source),
             _ => server_socket::read_socket_op(op, source),
         }
@@ -202,7 +202,7 @@ impl<'a> Codec<'a> for ServerMessage<'a> {
                 sink.text(Field::Message, message);
             }
             Self::Error { message } => sink.text(Field::Message, message),
-            Self::RootsChanged { roots } => sink.raw(Field::Roots, roots),
+            Self::RootsChanged { roots } => sink.array(Field::Roots, roots),
             Self::RangeRequest { .. }
             | Self::RangeCancel { .. }
             | Self::FileData { .. }
