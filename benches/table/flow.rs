@@ -1,5 +1,5 @@
 //! Bytes at full speed: some sockets send, others take, one thread drives all of them and never blocks. Its CPU time is
-//! nobody's; what it takes it mostly does not copy.
+//! nobody's, and the same for all: every sink copies what comes out of its socket, as a client has to.
 
 use crate::Result;
 use crate::frames::Counter;
@@ -7,19 +7,14 @@ use crate::measure::Load;
 use crate::stats::Latencies;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use rustix::net::{RecvFlags, recv};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// For how long nothing may happen.
 const STALL: Duration = Duration::from_secs(60);
-/// Read at a time while data must be looked at.
-const LOOK_BYTES: usize = 16 << 10;
-/// Taken at a time without looking.
-const SKIP_BYTES: usize = 1 << 20;
-/// Data that is not worth a call of its own to skip it.
-const SKIP_BYTES_MIN: usize = 8 << 10;
+/// Read at a time.
+const READ_BYTES: usize = 64 << 10;
 /// Reads of one socket before others get their turn.
 const READS_A_TURN: usize = 8;
 
@@ -73,22 +68,11 @@ impl Sink {
     /// Whether more may be there.
     pub(crate) fn step(&mut self, scratch: &mut [u8]) -> Result<bool> {
         for _ in 0..READS_A_TURN {
-            let certain = self.counter.certain().min(scratch.len());
-            let taken = if certain >= SKIP_BYTES_MIN {
-                let (_, n) = match recv(&self.stream, &mut scratch[..certain], RecvFlags::TRUNC) {
-                    Err(rustix::io::Errno::AGAIN) => return Ok(false),
-                    other => other?,
-                };
-                self.counter.skipped(n);
-                n
-            } else {
-                let n = match self.stream.read(&mut scratch[..LOOK_BYTES]) {
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                    other => other?,
-                };
-                self.counter.take(&scratch[..n], |_, _| {})?;
-                n
+            let taken = match self.stream.read(scratch) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                other => other?,
             };
+            self.counter.take(&scratch[..taken], |_, _| {})?;
             if taken == 0 {
                 return Err("a connection was closed".into());
             }
@@ -118,7 +102,7 @@ impl Flow {
             events: Events::with_capacity(1024),
             sources,
             sinks,
-            scratch: vec![0; SKIP_BYTES],
+            scratch: vec![0; READ_BYTES],
             active: Vec::new(),
             is_active: vec![false; count],
         };

@@ -77,17 +77,6 @@ impl Counter {
         Counter { wire, head: Vec::with_capacity(HEAD_BYTES_MAX), left: 0, data: 0, messages: 0 }
     }
 
-    /// Data that comes next for certain, and need not be looked at.
-    pub(crate) fn certain(&self) -> usize {
-        if matches!(self.wire, Wire::Plain) { usize::MAX } else { self.left as usize }
-    }
-
-    /// So much of what is [`certain`](Counter::certain) came.
-    pub(crate) fn skipped(&mut self, n: usize) {
-        self.data += n as u64;
-        self.left = self.left.saturating_sub(n as u64);
-    }
-
     /// Bytes came; `see` is shown the head of each message (without its frame's) with the next of its data.
     pub(crate) fn take(&mut self, mut bytes: &[u8], mut see: impl FnMut(&[u8], &[u8])) -> Result<()> {
         if let Wire::Plain = self.wire {
@@ -98,7 +87,8 @@ impl Counter {
             if self.left > 0 {
                 let n = bytes.len().min(self.left as usize);
                 see(&self.head[header_len(&self.head)..], &bytes[..n]);
-                self.skipped(n);
+                self.data += n as u64;
+                self.left -= n as u64;
                 bytes = &bytes[n..];
                 continue;
             }
