@@ -308,7 +308,8 @@ impl<'a> Client<'a> {
 
     fn listen(&mut self) {
         let id = self.new_id();
-        self.ws.send(&Op::new(TCP_LISTEN, id, [&id.to_le_bytes()[..], &[0, 0], b"127.0.0.1"].concat()));
+        let called = self.peers.called.to_string();
+        self.ws.send(&Op::new(TCP_LISTEN, id, [&id.to_le_bytes()[..], &[0, 0], called.as_bytes()].concat()));
         self.listeners.insert(id, None);
     }
 

@@ -39,6 +39,9 @@ pub(crate) struct Peers {
     pub(crate) udp_port: u16,
     /// Where nobody listens.
     pub(crate) closed_port: u16,
+    /// Where the daemon listens: an address of loopback that no other program on this machine has a port of, so that a
+    /// call that comes late to a listener never reaches a stranger.
+    pub(crate) called: Ipv4Addr,
     shared: Arc<Shared>,
     /// Holds the closed port: bound, so that nobody gets it, and not listening.
     _closed: socket2::Socket,
@@ -68,15 +71,17 @@ impl Peers {
             }
         });
         let (closed, closed_port) = closed_port();
-        Peers { tcp_port, udp_port: start_udp_echo(), closed_port, shared, _closed: closed }
+        let [_, _, high, low] = std::process::id().to_be_bytes();
+        let called = Ipv4Addr::new(127, 83, high, low);
+        Peers { tcp_port, udp_port: start_udp_echo(), closed_port, called, shared, _closed: closed }
     }
 
     /// Connects to a port, and is a peer there as if it had been called.
     pub(crate) fn call(&self, port: u16) {
-        let shared = self.shared.clone();
+        let (shared, called) = (self.shared.clone(), self.called);
         thread::spawn(move || {
             // The listener may be gone with its client.
-            let Ok(stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return };
+            let Ok(stream) = TcpStream::connect((called, port)) else { return };
             // One that got this very port for its own end, once free again, is connected to itself.
             if stream.local_addr().ok() != stream.peer_addr().ok() {
                 shared.serve(stream);
