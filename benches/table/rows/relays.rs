@@ -73,10 +73,10 @@ impl Case {
         case.of_about(ground.options.scaled(bytes))
     }
 
-    /// The same with that much data, in whole messages for every socket.
+    /// The same with that much data, in whole blocks.
     fn of_about(self, bytes: u64) -> Case {
-        let cycle = (self.sockets * self.message_bytes) as u64;
-        Case { round_bytes: bytes.next_multiple_of(cycle), ..self }
+        let block = (self.messages_in_block() * self.message_bytes) as u64;
+        Case { round_bytes: bytes.next_multiple_of(block), ..self }
     }
 
     fn name(self) -> String {
@@ -115,11 +115,9 @@ impl Case {
         peers.into_iter().map(source).collect()
     }
 
-    /// As many messages as make a block, a round of whole blocks, and the same number for every socket.
+    /// About as many messages as make a block, the same number for every socket.
     fn messages_in_block(self) -> usize {
-        let rounds = (BLOCK_BYTES / self.message_bytes / self.sockets).max(1);
-        let all = self.round_bytes as usize / self.message_bytes / self.sockets;
-        (1..=rounds).rev().find(|rounds| all.is_multiple_of(*rounds)).unwrap_or(1) * self.sockets
+        (BLOCK_BYTES / self.message_bytes / self.sockets).max(1) * self.sockets
     }
 
     /// A block of messages to all sockets in turns, each as `push` adds it.
@@ -180,9 +178,11 @@ fn websockify<'a>(case: Case) -> Result<Option<Contender<'a>>> {
             Flow::new(case.peers_as_sources(peers)?, clients.into_iter().map(sink).collect::<Result<_>>()?)?
         }
         Way::ToPeers => {
-            let mut block = Vec::new();
-            push_frame(&mut block, &[&noise(case.message_bytes, 5)]);
-            let run_bytes = block.len() as u64 * (case.bytes_a_socket() / case.message_bytes as u64);
+            let (mut block, data) = (Vec::new(), noise(case.message_bytes, 5));
+            let messages = case.messages_in_block() / case.sockets;
+            (0..messages).for_each(|_| push_frame(&mut block, &[&data]));
+            let run_bytes =
+                block.len() as u64 * (case.bytes_a_socket() / (messages * case.message_bytes) as u64);
             let block: Arc<[u8]> = block.into();
             let source =
                 |client| Ok(Source::new(unblocked(client)?, block.clone(), CLIENT_WRITE_BYTES, run_bytes));

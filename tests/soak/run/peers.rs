@@ -12,6 +12,9 @@ use std::time::Duration;
 use super::pattern;
 use super::support::DEADLINE;
 
+/// A called connection that was silent for so long is asked whether it has another end.
+const PROBE_AFTER: Duration = Duration::from_secs(1);
+
 /// What a peer is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Mode {
@@ -84,6 +87,10 @@ impl Peers {
             let Ok(stream) = TcpStream::connect((called, port)) else { return };
             // One that got this very port for its own end, once free again, is connected to itself.
             if stream.local_addr().ok() != stream.peer_addr().ok() {
+                // Linux loses a call in its last step where the listener closes at that moment: the caller is connected
+                // to nobody, and only a probe tells it.
+                let probing = socket2::TcpKeepalive::new().with_time(PROBE_AFTER);
+                socket2::SockRef::from(&stream).set_tcp_keepalive(&probing).unwrap();
                 shared.serve(stream);
             }
         });
