@@ -76,7 +76,9 @@ impl Engine {
         self.state.trim();
         names::hand_out(&mut self.state);
         self.settle();
-        self.exit.advance(&mut self.slots, &mut self.state);
+        if self.exit.advance(&self.slots, &mut self.state) {
+            self.settle();
+        }
     }
 
     /// When [`advance`](Engine::advance) must be called at the latest.

@@ -38,14 +38,17 @@ impl Exit {
         }
     }
 
-    pub(super) fn advance(&mut self, slots: &mut Slots, state: &mut State) {
+    /// Whether the end has begun with this, so that connections are now to be told.
+    pub(super) fn advance(&mut self, slots: &Slots, state: &mut State) -> bool {
         match self {
             Exit::Running if state.idle_deadline() <= state.now || state.exit_wanted => {
-                self.begin(slots, state)
+                self.begin(slots, state);
+                return true;
             }
             Exit::Ending(last) if *last <= state.now => *self = Exit::Over,
             _ => {}
         }
+        false
     }
 
     pub(super) fn is_over(&self, slots: &Slots) -> bool {

@@ -452,6 +452,19 @@ fn an_end_closes_websockets_with_1001_and_takes_no_new_connections() {
 }
 
 #[test]
+fn an_end_for_idleness_or_by_request_closes_websockets_with_1001() {
+    let mut idle = Daemon::start(&["--idle-timeout", "1"]);
+    let mut ws = Ws::authenticated(idle.port, &idle.token, "s1");
+    let mut asked = Daemon::start(&[]);
+    let mut other = Ws::authenticated(asked.port, &asked.token, "s1");
+    asked.http().call(Request::post("/control/shutdown").token(&asked.token)).expect(200);
+    for (ws, daemon) in [(&mut other, &mut asked), (&mut ws, &mut idle)] {
+        assert_eq!(ws.closed(), 1001);
+        assert_eq!(daemon.wait(), Ended::Status(0));
+    }
+}
+
+#[test]
 fn the_lines_that_dev_shows_work_as_they_are() {
     let mut daemon = Daemon::start_dev(&[]);
     daemon.wait_for_stderr("/control/shutdown");

@@ -287,6 +287,18 @@ fn a_shutdown_waits_for_no_further_event() {
 }
 
 #[test]
+fn an_end_for_idleness_or_by_request_tells_all_connections_at_once() {
+    let mut bench = idling();
+    let silent = bench.connect();
+    bench.wait_ms(10_001);
+    assert!(bench.has_ended(silent) && bench.engine.is_over());
+    let mut bench = Bench::new();
+    let silent = bench.connect();
+    bench.post("/control/shutdown").ok();
+    assert!(bench.has_ended(silent) && bench.engine.is_over());
+}
+
+#[test]
 fn writes_in_flight_are_finished_before_the_end() {
     let mut bench = Bench::new();
     bench.hold("Write");
