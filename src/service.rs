@@ -40,6 +40,7 @@ use crate::state::buffers::{Account, Reservation};
 use crate::time::Time;
 use answer::Answer;
 use jstorrent_io_proto::admission::Admitted;
+use jstorrent_io_proto::content_type;
 use jstorrent_io_proto::error::{Code, Refusal};
 use jstorrent_io_proto::query::Query;
 use jstorrent_io_proto::request::{BodyFraming, Head};
@@ -81,9 +82,7 @@ impl<'a> Call<'a> {
 
     /// Whether the client asks for answers of that media type by its name.
     pub fn accepts(&self, kind: &str) -> bool {
-        let essence =
-            |member: &str| member.split(';').next().is_some_and(|it| it.trim().eq_ignore_ascii_case(kind));
-        self.head.list("accept").is_some_and(|list| list.split(',').any(essence))
+        content_type::accepts(self.head, kind)
     }
 
     /// The announced length of the body, where it is known.

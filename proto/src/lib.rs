@@ -21,6 +21,7 @@ pub mod http_date;
 pub mod limits;
 pub mod message;
 pub mod mime;
+pub mod object;
 pub mod op;
 pub mod path;
 pub mod percent;

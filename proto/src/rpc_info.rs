@@ -11,6 +11,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{ROOTS_MAX, RPC_INFO_BYTES_MAX};
+use crate::object::Object;
 
 /// Our entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,7 +119,7 @@ fn read(bytes: &[u8], want: Ours<'_>) -> Result<Found, RpcInfoError> {
 struct Entry {
     #[serde(default)]
     extension_id: Option<String>,
-    download_roots: Vec<EntryRoot>,
+    download_roots: Vec<Object<EntryRoot>>,
 }
 
 #[derive(Deserialize)]
@@ -137,7 +138,7 @@ impl Entry {
             return Err(unreadable(format!("our profile has more than {ROOTS_MAX} roots")));
         }
         let mut roots: Vec<RootInfo> = Vec::with_capacity(self.download_roots.len());
-        for root in self.download_roots {
+        for Object(root) in self.download_roots {
             let root = root.check()?;
             if !roots.iter().any(|known| known.key == root.key) {
                 roots.push(root);

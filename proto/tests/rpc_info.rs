@@ -109,6 +109,7 @@ fn what_cannot_be_read() {
         assert!(is_unreadable(text), "{text}");
     }
     for entry in [
+        r#"{"install_id":"me","download_roots":[["k","DIR/a","A",false,true,0]]}"#,
         r#"{"install_id":"me"}"#, r#"{"install_id":"me","download_roots":null}"#, r#"{"install_id":"me","download_roots":{}}"#,
         r#"{"install_id":"me","download_roots":[null]}"#, r#"{"install_id":"me","download_roots":[{"key":"k"}]}"#,
         r#"{"install_id":"me","download_roots":[{"path":"DIR"}]}"#, r#"{"install_id":"me","download_roots":[{"key":null,"path":"DIR"}]}"#,

@@ -7,6 +7,7 @@ use crate::service::answer::Answer;
 use crate::state::State;
 use crate::state::buffers::Reservation;
 use jstorrent_io_proto::error::{Code, Refusal};
+use jstorrent_io_proto::object::Object;
 use jstorrent_io_proto::route::{BodyRule, Endpoint};
 
 /// A body of that many bytes needs no reservation.
@@ -131,7 +132,7 @@ fn call(
 
 /// Reads a JSON body; 400 `bad_json` with what is wrong with it.
 pub fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|error| {
+    serde_json::from_slice(body).map(|Object(value)| value).map_err(|error| {
         Refusal::because(
             Code::BadJson,
             format!("The body is not the JSON that this endpoint takes: {error}."),

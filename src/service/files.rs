@@ -62,6 +62,11 @@ pub fn root(state: &State, key: &str) -> Result<Arc<Root>, Refusal> {
     state.roots.get(key).cloned().ok_or_else(|| Code::RootUnknown.into())
 }
 
+/// The file that a body names by number. A number that none can have is that of no file.
+pub fn id_of(number: u64) -> Result<FileId, Refusal> {
+    u32::try_from(number).map(FileId).map_err(|_| Code::NoSuchFile.into())
+}
+
 /// An open file of a session: 404 where it has none of that number, 403 where its root is no longer permitted.
 pub fn find(state: &State, session: SessionId, id: FileId) -> Result<&OpenFile, Refusal> {
     let file = state.files.get(id, session).ok_or(Code::NoSuchFile)?;

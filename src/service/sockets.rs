@@ -46,7 +46,7 @@ struct OpenAnswer {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct CloseBody {
-    socket_id: u32,
+    socket_id: u64,
 }
 
 /// A socket that is being opened.
@@ -203,7 +203,8 @@ fn failed(errno: Errno) -> Answer {
 pub fn close(cx: &mut Cx<'_>, pending: Pending, body: &[u8]) -> Result<Task, Refusal> {
     let session = pending.session.ok_or(Code::SessionRequired)?;
     let body: CloseBody = parse(body)?;
+    let wire = u32::try_from(body.socket_id).map_err(|_| Code::NoSuchSocket)?;
     let channels = cx.state.sessions.get(session).map(|session| session.channels.clone()).unwrap_or_default();
-    let closed = channels.into_iter().rev().any(|channel| io::close_any(cx.state, channel, body.socket_id));
+    let closed = channels.into_iter().rev().any(|channel| io::close_any(cx.state, channel, wire));
     if closed { Ok(Task::ready(Answer::done())) } else { Err(Code::NoSuchSocket.into()) }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TicketBody {
-    file_id: u32,
+    file_id: u64,
     ttl_seconds: Option<u64>,
 }
 
@@ -37,7 +37,7 @@ pub fn issue(cx: &mut Cx<'_>, pending: Pending, body: &[u8]) -> Result<Task, Ref
         return Err(Refusal::because(Code::BadParameter, detail));
     }
     let state = &mut *cx.state;
-    let file = FileId(body.file_id);
+    let file = files::id_of(body.file_id)?;
     files::find(state, session, file)?;
     make_room(state)?;
     let key: TicketKey = state.random.bytes();

@@ -410,6 +410,8 @@ fn requests_for_tickets_are_checked() {
         http.call(Request::post("/control/stream_ticket").token(&daemon.token).session(SESSION).json(&body))
     };
     ask(json!({"fileId": 999})).refused(404, "no_such_file");
+    ask(json!({"fileId": u64::from(u32::MAX) + 1 + id})).refused(404, "no_such_file");
+    ask(json!([id, 60])).refused(400, "bad_json");
     ask(json!({"fileId": id, "ttlSeconds": 86_401})).refused(400, "bad_parameter");
     ask(json!({"fileId": id, "ttlSeconds": 86_400})).expect(200);
     ask(json!({"fileId": id, "ttlSeconds": -1})).refused(400, "bad_json");

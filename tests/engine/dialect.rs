@@ -261,6 +261,10 @@ fn json_bodies_are_judged() {
     bench.call(request).refused(400, "bad_json");
     let request = bench.request("POST", "/ops/delete").field("Content-Type", "text/plain").body("{}");
     bench.call(request).refused(415, "media_type");
+    // The values of the fields in their order are no object.
+    bench.write("f", "x");
+    bench.post_json("/ops/delete", &serde_json::json!(["f", "main"])).refused(400, "bad_json");
+    assert_eq!(bench.read("f"), b"x");
     let request = bench.request("POST", "/ops/delete").body(vec![b' '; (1 << 20) + 1]);
     bench.call(request).refused(413, "body_too_large");
     let request = bench.request("POST", "/ops/delete").chunked(vec![b' '; (1 << 20) + 1], 10_000);

@@ -43,6 +43,8 @@ fn bodies_are_hashed_as_they_arrive() {
         let response = bench.call(request).ok();
         assert_eq!(response.field("Content-Type"), Some("application/octet-stream"));
         assert_eq!(data_encoding::HEXLOWER.encode(&response.body), sha1(&body));
+        let request = bench.request("POST", "/hash/sha1").field("Accept", "application/json;q=0, */*");
+        assert_eq!(bench.call(request.body(body.clone())).ok().body, response.body);
         let request =
             bench.request("POST", "/hash/sha256").field("Accept", "text/html, application/json;q=0.9");
         let answer = bench.call(request.chunked(body.clone(), 65_537)).ok().json();
@@ -200,6 +202,8 @@ fn malformed_requests_are_refused() {
     refused(&mut bench, whole(json!([{"offset": 0, "length": 1}])), 400, "bad_json");
     refused(&mut bench, whole(json!([{"fileId": 1, "root": "main", "path": "a"}])), 400, "bad_json");
     refused(&mut bench, whole(json!([{"fileId": 99, "offset": 0, "length": 1}])), 404, "no_such_file");
+    refused(&mut bench, whole(json!([{"fileId": u64::MAX, "offset": 0, "length": 1}])), 404, "no_such_file");
+    refused(&mut bench, whole(json!([[null, "main", "a", 0, 1]])), 400, "bad_json");
     refused(&mut bench, whole(json!([named("../a", 0, 1)])), 400, "path_invalid");
     refused(&mut bench, whole(json!([named("none", 0, 1)])), 404, "not_found");
     refused(&mut bench, whole(json!([named("a", 0, 1), named("folder", 0, 1)])), 409, "is_directory");

@@ -2,7 +2,6 @@
 
 use super::sources::Sources;
 use super::{HashFiles, Want};
-use crate::ids::FileId;
 use crate::job::Algorithm;
 use crate::limits::Limits;
 use crate::service::collect::{Pending, SMALL_BYTES_MAX, parse};
@@ -11,6 +10,7 @@ use crate::state::State;
 use crate::state::buffers::Reservation;
 use jstorrent_io_proto::error::{Code, Refusal};
 use jstorrent_io_proto::limits::JSON_BODY_BYTES_MAX;
+use jstorrent_io_proto::object::Object;
 use jstorrent_io_proto::path::RelPath;
 use jstorrent_io_proto::route::Endpoint;
 use serde::Deserialize;
@@ -30,14 +30,14 @@ const REMEMBERED_PER_BYTE: u64 = 16;
 struct Body<'a> {
     algorithm: Cow<'a, str>,
     #[serde(borrow)]
-    file_ranges: Vec<RangeBody<'a>>,
+    file_ranges: Vec<Object<RangeBody<'a>>>,
     chunk_size: Option<u64>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RangeBody<'a> {
-    file_id: Option<u32>,
+    file_id: Option<u64>,
     #[serde(borrow)]
     root: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -79,7 +79,8 @@ pub fn from_file(
         Some(bytes) => Want::Chunks { bytes, as_lines: pending.wants_ndjson },
     };
     let mut sources = Sources::default();
-    let added = body.file_ranges.iter().try_for_each(|range| add(cx.state, &pending, range, &mut sources));
+    let added =
+        body.file_ranges.iter().try_for_each(|Object(range)| add(cx.state, &pending, range, &mut sources));
     let task = HashFiles::new(algorithm, want, sources, reservation.take());
     finish(cx, task, added)
 }
@@ -102,8 +103,9 @@ fn add(
     match (range.file_id, &range.root, &range.path) {
         (Some(id), None, None) => {
             let session = pending.session.ok_or(Code::SessionRequired)?;
-            let handle = files::find(state, session, FileId(id))?.handle.clone();
-            sources.add_open(state, FileId(id), handle, range.offset, range.length)
+            let id = files::id_of(id)?;
+            let handle = files::find(state, session, id)?.handle.clone();
+            sources.add_open(state, id, handle, range.offset, range.length)
         }
         (None, Some(root), Some(path)) => {
             let root = files::root(state, root)?;
