@@ -95,9 +95,10 @@ pub struct Rejected<'a> {
 /// Checks Host, Origin, token and session. What is said depends on nothing but these, except for what needs
 /// no token.
 pub fn admit<'a>(head: &Head<'a>, gate: &Gate<'_>) -> Result<Admitted<'a>, Rejected<'a>> {
-    let origin = check_host(head, gate)
-        .and_then(|()| check_origin(head, gate))
-        .map_err(|refusal| Rejected { refusal, origin: None })?;
+    let origin = check_origin(head, gate);
+    let readable_by = origin.as_ref().ok().copied().flatten();
+    check_host(head, gate).map_err(|refusal| Rejected { refusal, origin: readable_by })?;
+    let origin = origin.map_err(|refusal| Rejected { refusal, origin: None })?;
     check_token(head, gate)
         .and_then(|access| Ok(Admitted { origin, session: check_session(head)?, access }))
         .map_err(|refusal| Rejected { refusal, origin })
@@ -134,6 +135,17 @@ fn check_origin<'a>(head: &Head<'a>, gate: &Gate<'_>) -> Result<Option<&'a str>,
         (Some(origin), None) => Ok(Some(origin)),
         _ => Err(Code::OriginForbidden.into()),
     }
+}
+
+/// The allowed origin that the one `Origin` line of `bytes` names, where they are no well-formed head: its page may read
+/// what is wrong with them.
+pub fn origin_in<'a>(bytes: &'a [u8], gate: &Gate<'_>) -> Option<&'a str> {
+    let mut values = bytes.split(|&byte| byte == b'\n').filter_map(|line| {
+        let colon = line.iter().position(|&byte| byte == b':')?;
+        line[..colon].eq_ignore_ascii_case(b"origin").then(|| line[colon + 1..].trim_ascii())
+    });
+    let origin = std::str::from_utf8(values.next()?).ok()?;
+    (values.next().is_none() && is_allowed_origin(origin, gate)).then_some(origin)
 }
 
 /// Whether pages of `origin`, as a browser writes it, may call. `null` never may.

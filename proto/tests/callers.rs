@@ -1,6 +1,6 @@
 //! Who may call, and what one who may not can learn: nothing.
 
-use jstorrent_io_proto::admission::{Gate, admit};
+use jstorrent_io_proto::admission::{Gate, admit, origin_in};
 use jstorrent_io_proto::error::Code;
 use jstorrent_io_proto::request::parse_head;
 use jstorrent_io_proto::response::{Context, write_refusal};
@@ -92,6 +92,33 @@ fn an_allowed_page_may_read_why() {
         &gate(&token),
     );
     assert!(answer.unwrap().contains("\r\nAccess-Control-Allow-Origin: https://jstorrent.com\r\n"));
+    let answer = turned_away(
+        "GET /stats HTTP/1.1\r\nHost: 127.0.0.1:49153\r\nOrigin: https://jstorrent.com\r\n\r\n",
+        &gate(&token),
+    )
+    .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 421 "));
+    assert!(answer.contains("\r\nAccess-Control-Allow-Origin: https://jstorrent.com\r\n"));
+}
+
+#[test]
+fn an_allowed_page_is_found_in_what_is_no_head_too() {
+    let token = Token::from_random(&[7; 32]);
+    let gate = gate(&token);
+    let ours = "https://jstorrent.com";
+    for (bytes, origin) in [
+        ("GET / HTTP/9\r\nOrigin: https://jstorrent.com\r\n\r\n", Some(ours)),
+        ("GET / HTTP/1.1\r\nA : b\r\norigin:https://jstorrent.com \r\nB: c", Some(ours)),
+        ("\0\nORIGIN:\thttps://jstorrent.com", Some(ours)),
+        ("GET / HTTP/1.1\r\nOrigin: https://evil.example\r\n\r\n", None),
+        ("GET / HTTP/1.1\r\nOrigin: null\r\n\r\n", None),
+        ("GET / HTTP/1.1\r\nOrigin: https://jstorrent.com\r\nOrigin: https://jstorrent.com\r\n\r\n", None),
+        ("GET / HTTP/1.1\r\nX-Origin: https://jstorrent.com\r\n\r\n", None),
+        ("Origin", None),
+        ("", None),
+    ] {
+        assert_eq!(origin_in(bytes.as_bytes(), &gate), origin, "{bytes:?}");
+    }
 }
 
 #[test]

@@ -411,15 +411,21 @@ impl Http {
     /// Answers with a refusal that ends the connection, whatever was under way. Where an answer is on its way already,
     /// it is the last: no other can be put in between.
     fn refuse_outright(&mut self, state: &mut State, refusal: &Refusal) {
-        if let Phase::Request(request) = &mut self.phase
-            && request.is_answered()
-        {
-            request.abandon_body();
-        } else {
-            self.end_request(state);
-            respond::refuse(state, &mut self.out, refusal);
-            self.phase = Phase::Request(Box::new(Request::refused(state.last_job())));
-        }
+        let respond = match &mut self.phase {
+            Phase::Request(request) if request.is_answered() => {
+                request.abandon_body();
+                return self.progress(state);
+            }
+            Phase::Request(request) => request.respond.closing(),
+            _ => Respond::to_no_request(None),
+        };
+        self.refuse_with(state, &respond, refusal);
+    }
+
+    fn refuse_with(&mut self, state: &mut State, respond: &Respond, refusal: &Refusal) {
+        self.end_request(state);
+        respond.refuse(state, &mut self.out, refusal);
+        self.phase = Phase::Request(Box::new(Request::refused(state.last_job())));
         self.progress(state);
     }
 

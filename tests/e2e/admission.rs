@@ -271,6 +271,29 @@ fn a_malformed_session_is_refused_anywhere() {
 }
 
 #[test]
+fn pages_that_may_call_can_read_whatever_they_are_answered() {
+    let daemon = Daemon::start(&[]);
+    let from_page = |request: Request| request.field("Origin", "https://jstorrent.com");
+    let long = format!("/health?{}", "x".repeat(8192));
+    let wide = "x".repeat(40_000);
+    for (request, status) in [
+        (Request::get("/health").field("Expect", "wonders"), 417),
+        (Request::post("/control/ping").field("Transfer-Encoding", "gzip"), 501),
+        (Request::post("/control/ping").field("Content-Length", "x"), 400),
+        (Request::get(&long), 414),
+        (Request::get("/stats"), 401),
+    ] {
+        let answer = call(daemon.port, from_page(request)).expect(status);
+        assert_eq!(answer.field("Access-Control-Allow-Origin"), Some("https://jstorrent.com"), "{status}");
+        assert_eq!(answer.field("Vary"), Some("Origin"));
+    }
+    let answer = call(daemon.port, from_page(Request::get("/health")).field("X-Wide", &wide)).expect(431);
+    assert_eq!(answer.field("Access-Control-Allow-Origin"), Some("https://jstorrent.com"));
+    let answer = call(daemon.port, Request::get(&long).field("Origin", "https://evil.example")).expect(414);
+    assert_eq!(answer.field("Access-Control-Allow-Origin"), None);
+}
+
+#[test]
 fn preflights_from_allowed_origins() {
     let daemon = Daemon::start(&[]);
     let origin = format!("chrome-extension://{EXTENSION_ID}");

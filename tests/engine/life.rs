@@ -16,6 +16,19 @@ fn sessions(bench: &Bench) -> usize {
 }
 
 #[test]
+fn a_page_that_may_call_can_read_that_its_body_was_too_slow() {
+    let mut bench = Bench::new();
+    let id = bench.connect();
+    let request =
+        bench.request("POST", "/hash/sha1").field("Origin", "https://jstorrent.com").body("all of it");
+    let bytes = request.bytes();
+    bench.send(id, &bytes[..bytes.len() - 1]);
+    bench.wait_ms(MINUTE_MS + 1);
+    let answer = bench.response(id, false).unwrap().refused(408, "timeout");
+    assert_eq!(answer.field("Access-Control-Allow-Origin"), Some("https://jstorrent.com"));
+}
+
+#[test]
 fn a_session_without_io_ends_after_its_last_request() {
     let mut bench = Bench::new();
     bench.write("f", "x");

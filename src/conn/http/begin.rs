@@ -6,7 +6,7 @@ use super::{About, Http, Phase, Request};
 use crate::ids::SessionId;
 use crate::service::{self, Call, Cx, Task, session};
 use crate::state::State;
-use jstorrent_io_proto::admission::{Admitted, Gate, admit};
+use jstorrent_io_proto::admission::{Admitted, Gate, admit, origin_in};
 use jstorrent_io_proto::error::Refusal;
 use jstorrent_io_proto::request::{BodyFraming, Head, HeadEnd, find_head_end, parse_head};
 use jstorrent_io_proto::response::{Context, write_preflight};
@@ -45,18 +45,24 @@ impl Http {
                 0
             }
             HeadEnd::Refused(refusal) => {
-                self.refuse_outright(state, &refusal);
+                self.refuse_head(state, bytes, &refusal);
                 bytes.len()
             }
             HeadEnd::Found(end) => {
                 self.scanned = 0;
                 match parse_head(&bytes[..end]) {
                     Ok(head) => self.begin_request(state, &head),
-                    Err(refusal) => self.refuse_outright(state, &refusal),
+                    Err(refusal) => self.refuse_head(state, &bytes[..end], &refusal),
                 }
                 end
             }
         }
+    }
+
+    /// Bytes that are no request. A page that may call can read what is wrong with them.
+    fn refuse_head(&mut self, state: &mut State, bytes: &[u8], refusal: &Refusal) {
+        let respond = Respond::to_no_request(origin_in(bytes, &self.gate(state)));
+        self.refuse_with(state, &respond, refusal);
     }
 
     fn begin_request(&mut self, state: &mut State, head: &Head<'_>) {

@@ -72,7 +72,7 @@ impl Request {
 
     /// A request that was refused before it began.
     pub(super) fn refused(since: JobId) -> Request {
-        Request::new(Respond::closing(), BodyReader::Done, None, since)
+        Request::new(Respond::to_no_request(None), BodyReader::Done, None, since)
     }
 
     /// When the task is to be asked again, whatever has come by then.

@@ -46,10 +46,10 @@ impl Respond {
         }
     }
 
-    /// For an answer to something that was no request.
-    pub(super) fn closing() -> Respond {
+    /// For an answer to something that was no request, which a page of that origin may read.
+    pub(super) fn to_no_request(origin: Option<&str>) -> Respond {
         Respond {
-            origin: None,
+            origin: origin.map(Box::from),
             close: true,
             is_head: false,
             is_stream: false,
@@ -58,6 +58,12 @@ impl Respond {
             chunked: false,
             counted: false,
         }
+    }
+
+    /// For the answer that ends the connection instead of the one that was to come.
+    pub(super) fn closing(&mut self) -> Respond {
+        let (is_head, is_stream) = (self.is_head, self.is_stream);
+        Respond { origin: self.origin.take(), is_head, is_stream, ..Respond::to_no_request(None) }
     }
 
     pub(super) fn is_stream(&self) -> bool {
@@ -79,15 +85,19 @@ impl Respond {
         self.begun = true;
         match answer {
             Answer::Refused(refusal) => {
-                state.metrics.http_refused += 1;
                 self.close |= refusal.close;
-                let mut bytes = Vec::new();
-                write_refusal(&refusal, &self.context(&state.date()), self.is_head, &mut bytes);
-                out.push_bytes(bytes);
+                self.refuse(state, out, &refusal);
                 None
             }
             Answer::Content(content) => self.push_content(state, out, content),
         }
+    }
+
+    pub(super) fn refuse(&self, state: &mut State, out: &mut Outbound, refusal: &Refusal) {
+        state.metrics.http_refused += 1;
+        let mut bytes = Vec::new();
+        write_refusal(refusal, &self.context(&state.date()), self.is_head, &mut bytes);
+        out.push_bytes(bytes);
     }
 
     /// Puts more of the body of an answer that was begun into the queue.
@@ -203,12 +213,4 @@ impl super::Request {
 /// Tells the client to send the body.
 pub(super) fn send_continue(out: &mut Outbound) {
     out.push_bytes(CONTINUE.to_vec());
-}
-
-/// A refusal of something that was no request.
-pub(super) fn refuse(state: &mut State, out: &mut Outbound, refusal: &Refusal) {
-    state.metrics.http_refused += 1;
-    let mut bytes = Vec::new();
-    write_refusal(refusal, &Respond::closing().context(&state.date()), false, &mut bytes);
-    out.push_bytes(bytes);
 }
