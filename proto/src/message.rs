@@ -77,6 +77,7 @@ pub(crate) fn decode_binary<'a, M: Codec<'a>>(bytes: &'a [u8]) -> Result<Packet<
 pub(crate) fn decode_json<'a, M: Codec<'a>>(text: &'a mut [u8]) -> Result<Packet<'a, M>, Malformed> {
     let members = Members::find(text).map_err(|fault| malformed(0, fault.0))?;
     let request_id = json_request_id(text, &members)?;
+    members.check().map_err(|fault| malformed(request_id, fault.0))?;
     let op = json_op(text, &members).map_err(|fault| malformed(request_id, fault.0))?;
     if op == Op::Batch {
         let Some(range) = members.range(Field::Messages, text) else {
@@ -107,7 +108,7 @@ fn json_data(text: &mut [u8], value: Range<usize>) -> Option<Range<usize>> {
 
 fn json_request_id(text: &[u8], members: &Members) -> Result<u32, Malformed> {
     let object = JsonObject::new(text, members.clone(), None);
-    if !object.has(Field::RequestId) {
+    if !object.has(Field::RequestId) || members.repeats(Field::RequestId) {
         return Ok(0);
     }
     let id = object.number(Field::RequestId, u32::MAX.into()).map_err(|fault| malformed(0, fault.0))?;

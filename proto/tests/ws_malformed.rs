@@ -79,6 +79,7 @@ fn json_texts_that_are_refused() {
         (r#"{"op":"keepalive"} {}"#, 0, "the grammar"),
         (r#"{"op":"keepalive","requestId":4294967296}"#, 0, "requestId must be a whole number"),
         (r#"{"op":"keepalive","requestId":9,"requestId":9}"#, 0, "requestId must not be there twice"),
+        (r#"{"op":"activity","count":1,"count":1,"requestId":9}"#, 9, "count must not be there twice"),
         (r#"{"requestId":9}"#, 9, "op must be there, a string"),
         (r#"{"op":6,"requestId":9}"#, 9, "op must be there, a string"),
         (r#"{"op":"KEEPALIVE","requestId":9}"#, 9, "op is unknown"),

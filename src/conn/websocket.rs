@@ -416,10 +416,11 @@ impl WebSocket {
         self.activity = count;
     }
 
+    /// From now on, as long as the client's last hello asks for it.
     fn starts_keepalive(&mut self, state: &State) {
-        if state.channels.get(self.id).is_some_and(|channel| channel.features.has(Feature::Keepalive)) {
-            self.keepalive_at = state.now.plus_ms(WS_KEEPALIVE_INTERVAL_MS);
-        }
+        let wanted =
+            state.channels.get(self.id).is_some_and(|channel| channel.features.has(Feature::Keepalive));
+        self.keepalive_at = if wanted { state.now.plus_ms(WS_KEEPALIVE_INTERVAL_MS) } else { Time::NEVER };
     }
 
     fn finish(&mut self, abort: bool) {

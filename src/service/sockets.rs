@@ -195,7 +195,7 @@ impl OpenSocket {
 
 fn failed(errno: Errno) -> Answer {
     let name = errno.known_name().or(errno.getaddrinfo_name()).unwrap_or("EUNKNOWN");
-    let detail = format!("The socket could not be opened: {errno}.");
+    let detail = format!("The socket could not be opened: {name}.");
     Answer::Refused(Refusal::because(Code::ConnectFailed, detail).with_errno(errno.0, name))
 }
 

@@ -111,3 +111,25 @@ fn writes_need_a_length_and_a_writable_file() {
     call(&mut bench, "GET", &format!("/files/{id}/read?offset=2")).refused(416, "offset_beyond_end");
     assert_eq!(call(&mut bench, "GET", &format!("/files/{id}/read?offset=1")).ok().body, b"");
 }
+
+#[test]
+fn a_body_is_an_object() {
+    let mut bench = Bench::new();
+    bench.write("f", "x");
+    let bodies = [
+        ("/files/open", json!(["main", "f", false, false, null, false])),
+        ("/ops/delete", json!(["f", "main"])),
+        ("/ops/truncate", json!(["f", "main", 0])),
+        ("/files/ensure_dir", json!(["d", "main"])),
+        ("/hash/from-file", json!(["sha1", [], null])),
+        ("/hash/from-file", json!({"algorithm": "sha1", "fileRanges": [[null, "main", "f", 0, null]]})),
+        ("/control/stream_ticket", json!([1, null])),
+        ("/control/open_socket", json!([null, null, "udp", null])),
+        ("/control/close_socket", json!([5])),
+    ];
+    for (target, body) in bodies {
+        let request = of(&bench, "s", "POST", target).json(&body);
+        bench.call(request).refused(400, "bad_json");
+    }
+    bench.assert_at_rest();
+}

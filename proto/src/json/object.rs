@@ -18,10 +18,12 @@ const NAME_BYTES_MAX: usize = 13 * 6;
 pub(crate) struct Members {
     /// By field; a value is never at 0, so that an empty range there is "absent".
     ranges: [(u32, u32); Field::ALL.len()],
+    /// One that is there twice. It is told apart from what is no JSON: the request's number can be read.
+    repeated: Option<Field>,
 }
 
 impl Members {
-    pub(crate) const NONE: Self = Self { ranges: [(0, 0); Field::ALL.len()] };
+    pub(crate) const NONE: Self = Self { ranges: [(0, 0); Field::ALL.len()], repeated: None };
 
     /// Scans a whole text, which must be one object.
     pub(crate) fn find(text: &[u8]) -> Result<Self, Fault> {
@@ -53,12 +55,23 @@ impl Members {
         let value = scanner.value()?;
         let Some(field) = field_named(name) else { return Ok(()) };
         let range = &mut self.ranges[field as usize];
-        if *range != (0, 0) {
-            return Err(Fault::field(field, "must not be there twice"));
+        if *range == (0, 0) {
+            // The text's length fits, so each place in it does.
+            *range = (value.start as u32, value.end as u32);
+        } else {
+            self.repeated.get_or_insert(field);
         }
-        // The text's length fits, so each place in it does.
-        *range = (value.start as u32, value.end as u32);
         Ok(())
+    }
+
+    /// Whether a member is there more than once.
+    pub(crate) fn repeats(&self, field: Field) -> bool {
+        self.repeated == Some(field)
+    }
+
+    /// Whether each member is there once at most.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        self.repeated.map_or(Ok(()), |field| Err(Fault::field(field, "must not be there twice")))
     }
 
     /// The range of a member's value; one that is `null` counts as absent.
@@ -88,7 +101,9 @@ impl<'a> JsonObject<'a> {
 
     /// Reads a payload that is JSON inside a binary message.
     pub(crate) fn parse(text: &'a [u8]) -> Result<Self, Fault> {
-        Ok(Self { text, members: Members::find(text)?, data: None })
+        let members = Members::find(text)?;
+        members.check()?;
+        Ok(Self { text, members, data: None })
     }
 
     pub(crate) const fn decoded_data(&self) -> Option<&'a [u8]> {

@@ -114,6 +114,18 @@ fn where_memory_is_full_it_is_closed_after_5_seconds() {
 }
 
 #[test]
+fn the_last_hello_says_whether_keepalives_come() {
+    let mut bench = bench(Limits::default());
+    let io = bench.io_with(&["keepalive"]);
+    bench.wait_ms(20 * SECOND_MS);
+    assert_eq!(bench.frames(io).len(), 1);
+    bench.op(io, 0x01, 2, br#"{"features":[]}"#);
+    assert_eq!(bench.frames(io).len(), 1, "the answer");
+    bench.wait_ms(29 * SECOND_MS);
+    assert_eq!(bench.frames(io), []);
+}
+
+#[test]
 fn with_keepalive_there_is_data_every_20_seconds() {
     let mut bench = bench(Limits::default());
     let (with, without) = (bench.io_with(&["keepalive"]), bench.io_with(&[]));
