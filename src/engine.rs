@@ -15,7 +15,7 @@ use crate::conn::outgoing::Outgoing;
 use crate::conn::udp::Udp;
 use crate::ids::ConnId;
 use crate::job::{Done, Job, Stage};
-use crate::limits::Limits;
+use crate::limits::{CONNECTION_BYTES, Limits};
 use crate::service::{common, config, io, names, salvage, session};
 use crate::state::effects::Effect;
 use crate::state::random::Random;
@@ -92,8 +92,12 @@ impl Engine {
     /// Whether a connection may be accepted; it stays in the kernel's queue otherwise.
     pub fn may_accept(&self) -> bool {
         !self.state.exiting
-            && (self.slots.http_len() < self.state.limits.connections_max
-                || self.slots.oldest_unauthenticated().is_some())
+            && (self.has_place() || self.slots.oldest_unauthenticated().is_some())
+    }
+
+    /// Whether there is a place for another client's connection, and memory.
+    fn has_place(&self) -> bool {
+        self.slots.http_len() < self.state.limits.connections_max && self.state.entries_fit(CONNECTION_BYTES)
     }
 
     /// A client's connection was accepted on one of our ports. Where there are too many, the oldest that never
@@ -102,7 +106,7 @@ impl Engine {
         if !self.may_accept() {
             return None;
         }
-        if self.slots.http_len() >= self.state.limits.connections_max {
+        if !self.has_place() {
             self.shed();
         }
         let id = self.state.identities.reserve();

@@ -33,7 +33,8 @@ pub struct Limits {
     pub bulk_floor_bytes: usize,
     /// The same of small FILE_WRITEs.
     pub write_floor_bytes: usize,
-    /// Bytes of connections, files and other entries that are beside the bulk budget; what is more counts against it.
+    /// Bytes of connections, files and other entries that are beside the bulk budget; what is more counts against it,
+    /// up to half of it ([`Limits::book_overflow_max`]).
     pub book_bytes: usize,
     /// Bytes of messages that are not whole, as long as they are small, over all `/io` connections.
     pub gather_bytes_max: usize,
@@ -169,8 +170,8 @@ impl Default for Limits {
 
 /// What an open socket costs, about, in bytes: its state, its places in tables, its registration.
 pub const SOCKET_BYTES: usize = 768;
-/// The same of an HTTP or WebSocket connection, its small body included.
-pub const CONNECTION_BYTES: usize = 1536;
+/// The same of an HTTP or WebSocket connection, its small body and the file of its request included.
+pub const CONNECTION_BYTES: usize = 2048;
 /// What securing a socket adds: rustls's state, and records on their way both ways.
 pub const TLS_SESSION_BYTES: usize = 96 << 10;
 /// The same of an open file.
@@ -185,6 +186,8 @@ const RUN_BYTES: usize = 40;
 const TICKET_BYTES: usize = 256;
 /// The same of a thread: what it touches of its stack, and what the allocator keeps for it.
 pub const THREAD_BYTES: usize = 24 << 10;
+/// Bytes that sockets and files leave for what is to go on beside them: clients that connect, names that are looked up.
+pub const ENTRY_MARGIN_BYTES: usize = 256 << 10;
 /// What names resolved to.
 const NAMES_BYTES: usize = 512 << 10;
 /// Code, tables, and what the libraries keep: measured at 3.4 MiB before the first request.
@@ -216,15 +219,9 @@ impl Limits {
             + self.book_bytes
     }
 
-    /// The most that entries cost, if there were as many of each as there may be.
-    pub fn book_bytes_max(&self) -> usize {
-        self.sockets_max * SOCKET_BYTES
-            + self.connections_max * CONNECTION_BYTES
-            + self.tls_sessions_max * TLS_SESSION_BYTES
-            + self.files_max * FILE_BYTES
-            + self.file_works_max * WORK_BYTES
-            + (self.sockets_max + self.names.datagram_names_max) * LOOKUP_BYTES
-            + self.names.out_max * THREAD_BYTES
+    /// What entries may take of the bulk budget, in bytes; what needs no more than the rest always finds room in time.
+    pub fn book_overflow_max(&self) -> usize {
+        self.bulk_bytes_max / 2
     }
 
     /// What is neither buffered nor counted as it comes and goes.
@@ -356,7 +353,9 @@ pub const LOG_FLUSH_MS_MAX: u64 = 500;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jstorrent_io_proto::limits::{CHECKED_BODY_BYTES_MAX, MEMORY_BYTES_MAX, WS_MESSAGE_BYTES_MAX};
+    use jstorrent_io_proto::limits::{
+        CHECKED_BODY_BYTES_MAX, FILE_READ_BYTES_MAX, JSON_BODY_BYTES_MAX, MEMORY_BYTES_MAX, WS_MESSAGE_BYTES_MAX,
+    };
 
     #[test]
     fn the_sum_stays_below_the_contract() {
@@ -366,9 +365,23 @@ mod tests {
     }
 
     #[test]
-    fn entries_leave_something_of_the_bulk_budget() {
+    fn as_many_as_there_may_be_of_each_is_what_there_is_room_for() {
         let limits = Limits::default();
-        assert!(limits.book_bytes_max() <= limits.book_bytes + limits.bulk_bytes_max - (4 << 20));
+        let most = limits.sockets_max * SOCKET_BYTES
+            + limits.connections_max * CONNECTION_BYTES
+            + limits.files_max * FILE_BYTES
+            + ENTRY_MARGIN_BYTES;
+        assert!(most <= limits.book_bytes + limits.book_overflow_max(), "{} KiB", most >> 10);
+    }
+
+    #[test]
+    fn entries_keep_nothing_waiting_but_the_largest_messages_and_bodies() {
+        let limits = Limits::default();
+        let left = limits.bulk_bytes_max - limits.book_overflow_max();
+        let hash = JSON_BODY_BYTES_MAX * 16 + (8 << 20);
+        for wanted in [u64::from(FILE_READ_BYTES_MAX), hash, 2 * limits.disk.list_bytes_max as u64, 32 << 20] {
+            assert!(wanted <= left as u64, "{wanted} bytes");
+        }
     }
 
     #[test]

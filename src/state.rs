@@ -3,6 +3,7 @@
 
 pub mod availability;
 pub mod births;
+mod budget;
 pub mod buffers;
 pub mod chain;
 pub mod channels;
@@ -34,13 +35,9 @@ pub mod turns;
 pub mod workload;
 pub mod works;
 
-use crate::buffer::BUFFER_BYTES;
 use crate::ids::{ConnId, FileId, JobId};
 use crate::job::{Ask, Job, Lane, Stage};
-use crate::limits::{
-    CONNECTION_BYTES, FILE_BYTES, LOOKUP_BYTES, Limits, SOCKET_BYTES, THREAD_BYTES, TLS_SESSION_BYTES,
-    WORK_BYTES,
-};
+use crate::limits::Limits;
 use crate::time::Time;
 use effects::Effect;
 use jstorrent_io_proto::message::ServerMessage;
@@ -254,61 +251,15 @@ impl State {
         }
     }
 
-    /// Bytes of the bulk budget that its others than reservations hold: large messages, FILE_WRITEs, and what waits for
-    /// peers. The last two have a floor of their own beside the budget.
-    fn bulk_others(&self) -> usize {
-        let writes = self.works.copied_bytes().saturating_sub(self.limits.write_floor_bytes);
-        let peers = self.sockets.held().saturating_sub(self.limits.bulk_floor_bytes);
-        let peers = peers + self.sockets.spare().len() * BUFFER_BYTES;
-        self.gathering.block_bytes() + writes + peers + self.book_overflow()
-    }
-
-    /// What entries cost beyond what there is for them beside the bulk budget, in bytes.
-    fn book_overflow(&self) -> usize {
-        self.book_bytes().saturating_sub(self.limits.book_bytes)
-    }
-
-    /// What connections, files and other entries take, about, in bytes.
-    fn book_bytes(&self) -> usize {
-        let sockets = self.sockets.len() + self.datagrams.len() + self.servers.len();
-        sockets * SOCKET_BYTES
-            + self.metrics.http_connections as usize * CONNECTION_BYTES
-            + self.secured.under_way() * TLS_SESSION_BYTES
-            + self.files.len() * FILE_BYTES
-            + self.works.count() * WORK_BYTES
-            + self.lookups.len() * LOOKUP_BYTES
-            + self.lookups.out() * THREAD_BYTES
-    }
-
-    /// Reserves bulk memory for `who`, or puts it in line for it.
-    pub fn reserve(&mut self, bytes: u64, who: ConnId) -> Option<buffers::Reservation> {
-        self.count_bulk();
-        self.buffers.reserve(bytes, who)
-    }
-
-    fn count_bulk(&mut self) {
-        let waits = self.gathering.waits_for_memory();
-        self.buffers.set_others(self.bulk_others(), self.book_overflow(), waits);
-    }
-
-    /// What others leave of the bulk budget for what waits for peers, and do not wait for themselves, in bytes.
-    fn left_for_peers(&self) -> usize {
-        let peers = self.sockets.held().saturating_sub(self.limits.bulk_floor_bytes);
-        let peers = peers + self.sockets.spare().len() * BUFFER_BYTES;
-        let others = self.bulk_others() - peers;
-        let others = others + self.buffers.bulk_reserved_bytes() + self.buffers.bulk_wanted_bytes();
-        self.limits.bulk_bytes_max.saturating_sub(others)
-    }
-
     /// Whether as much waits for peers as may. Then `/io` connections are not read.
     pub fn peers_are_full(&self) -> bool {
-        self.sockets.is_full(self.left_for_peers())
+        self.sockets.is_full(|| self.left_for_peers())
     }
 
     /// Whether so many FILE_READs and FILE_WRITEs are under way that `/io` connections are not read until some have
     /// ended.
     pub fn works_are_full(&self) -> bool {
-        self.works.are_full(self.buffers.bulk_free_bytes())
+        self.works.are_full(self.bulk_free_bytes())
     }
 
     /// How many bytes an `/io` connection that holds `held` of a message may read; 0: none at present.
@@ -316,18 +267,8 @@ impl State {
         if self.peers_are_full() || self.datagrams.is_full() {
             0
         } else {
-            self.gathering.room(who, held, self.free_for_growth(held))
+            self.gathering.room(who, held, self.bulk_free_bytes())
         }
-    }
-
-    /// What a message of `held` bytes may grow by. Where it waits for nobody else, entries don't count, as they may be
-    /// there for hours.
-    fn free_for_growth(&self, held: usize) -> usize {
-        let free = self.buffers.bulk_free_bytes();
-        let alone = self.buffers.bulk_reserved_bytes() == 0
-            && self.buffers.out() <= self.limits.buffers_own
-            && self.bulk_others() == self.book_overflow() + held;
-        if alone { free.max(self.limits.bulk_bytes_max.saturating_sub(held)) } else { free }
     }
 
     /// At the end of a step: whoever waits for something shared that is free now is told to try.
@@ -336,7 +277,7 @@ impl State {
         self.buffers.wake(&mut self.notes);
         self.channels.wake(&mut self.notes);
         self.connects.wake(&mut self.notes);
-        self.secured.wake(&mut self.notes);
+        self.wake_secured();
         self.works.wake(self.buffers.lent_bytes(), &mut self.notes);
         self.sockets.keep_within(self.left_for_peers());
         let now = self.now;
@@ -350,7 +291,7 @@ impl State {
             return;
         }
         for (channel, held) in std::mem::take(&mut self.unread_channels) {
-            if self.readable(channel, held) > 0 {
+            if self.readable(channel, held) > 0 || self.is_growth_hopeless(channel, held) {
                 self.notes.send(channel, notes::Note::ReadOn);
             } else {
                 self.unread_channels.push((channel, held));

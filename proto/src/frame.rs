@@ -35,6 +35,8 @@ pub mod close {
     pub const POLICY: u16 = 1008;
     /// A message over the limit of its phase.
     pub const TOO_LARGE: u16 = 1009;
+    /// There is no memory at present (IANA's registry of RFC 6455 §11.7).
+    pub const TRY_AGAIN_LATER: u16 = 1013;
 }
 
 /// What kind of data message a piece belongs to.

@@ -3,6 +3,7 @@
 
 use crate::conn::End;
 use crate::ids::ConnId;
+use crate::limits::SOCKET_BYTES;
 use crate::service::io;
 use crate::service::names::{self, Resolved};
 use crate::state::State;
@@ -96,6 +97,10 @@ impl Dial {
     fn go_on(&mut self, state: &mut State) {
         let Some(race) = &mut self.race else { return };
         while race.next_at <= state.now || race.attempts.is_empty() {
+            if !race.attempts.is_empty() && !state.entries_fit(SOCKET_BYTES) {
+                race.next_at = state.now.plus_ms(ATTEMPT_DELAY_MS);
+                break;
+            }
             let Some(ip) = race.addresses.pop_front() else { break };
             let plan = Connect {
                 to: SocketAddr::new(ip, self.plan.port),

@@ -248,6 +248,9 @@ impl WebSocket {
             return None;
         }
         let room = self.room(state);
+        if matches!(self.phase, Phase::Closing { .. }) {
+            return Some(&mut scratch[..len]);
+        }
         if room == 0 {
             self.hearing = Hearing::Shut;
             if !state.unread_channels.iter().any(|(other, _)| *other == self.id) {
@@ -269,6 +272,10 @@ impl WebSocket {
         }
         let room = state.readable(self.id, self.gathered());
         state.gathering.answered(self.id, self.gathered(), room);
+        if room == 0 && state.is_growth_hopeless(self.id, self.gathered()) {
+            self.close(state, close::TRY_AGAIN_LATER, "so much is open that there is no memory for this message");
+            state.turns.want(self.id);
+        }
         room
     }
 

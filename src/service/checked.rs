@@ -44,6 +44,7 @@ pub struct Checked {
     /// Where the next bytes go.
     offset: u64,
     checks: Vec<Check>,
+    announced: Option<u64>,
     /// What is reserved: the announced length, or the most there may be.
     bytes_max: u64,
     reservation: Option<Reservation>,
@@ -99,6 +100,10 @@ fn too_large() -> Refusal {
     Refusal::because(Code::BodyTooLarge, "A body that is to be checked may have 64 MiB at most.")
 }
 
+fn no_room() -> Refusal {
+    Refusal::because(Code::Overloaded, "So much is open that there is no memory for a body of this size: try again later.")
+}
+
 /// Begins a checked write.
 pub fn begin(call: &Call<'_>, checks: Vec<Check>, reply: Reply, target: Target, offset: u64) -> Task {
     Task::Checked(Box::new(Checked {
@@ -106,7 +111,8 @@ pub fn begin(call: &Call<'_>, checks: Vec<Check>, reply: Reply, target: Target, 
         target: Some(target),
         offset,
         checks,
-        bytes_max: call.body_length().unwrap_or(CHECKED_BODY_BYTES_MAX),
+        announced: call.body_length(),
+        bytes_max: 0,
         reservation: None,
         bytes: 0,
         gathered: Vec::new(),
@@ -130,9 +136,21 @@ impl Checked {
         self.gathered.push(buffer);
         if self.bytes > CHECKED_BODY_BYTES_MAX {
             self.fail(cx.state, too_large().closing());
+        } else if self.bytes > self.bytes_max {
+            self.fail(cx.state, no_room().closing());
         } else {
             self.hash(cx);
         }
+    }
+
+    /// Reserves memory for the body; one that does not say how long it is has what there can be.
+    fn reserve(&mut self, cx: &mut Cx<'_>) {
+        let left = cx.state.reservable_bytes().unwrap_or(CHECKED_BODY_BYTES_MAX).min(CHECKED_BODY_BYTES_MAX);
+        self.bytes_max = self.announced.unwrap_or(left);
+        if self.bytes_max > left {
+            return self.fail(cx.state, no_room().closing());
+        }
+        self.reservation = cx.state.reserve(self.bytes_max, cx.me);
     }
 
     /// Sends what has gathered through the first check.
@@ -188,8 +206,8 @@ impl Checked {
     }
 
     pub(super) fn advance(&mut self, cx: &mut Cx<'_>) -> Step {
-        if self.reservation.is_none() && self.bytes_max > 0 && matches!(self.phase, Phase::Idle) {
-            self.reservation = cx.state.reserve(self.bytes_max, cx.me);
+        if self.reservation.is_none() && self.announced != Some(0) && matches!(self.phase, Phase::Idle) {
+            self.reserve(cx);
         }
         if self.body_ended && matches!(self.phase, Phase::Idle) {
             self.judge(cx);

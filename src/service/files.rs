@@ -7,6 +7,7 @@ use super::collect::{Pending, parse};
 use super::{Call, Cx, Step, Task, refusals, salvage, stream};
 use crate::ids::{ConnId, FileId, SessionId};
 use crate::job::{Ask, Done, FileHandle, Lane, Opened, Root};
+use crate::limits::{ENTRY_MARGIN_BYTES, FILE_BYTES};
 use crate::state::State;
 use crate::state::files::{Closing, OpenFile};
 use crate::state::notes::Note;
@@ -140,6 +141,9 @@ pub fn open(cx: &mut Cx<'_>, pending: Pending, body: &[u8]) -> Result<Task, Refu
     let root = root(cx.state, &body.root)?;
     let path = RelPath::parse(&body.path, false)?;
     let too_many = cx.state.files.len() >= cx.state.limits.files_max;
+    if !cx.state.entries_fit(FILE_BYTES + ENTRY_MARGIN_BYTES) {
+        return Err(no_memory());
+    }
     if too_many
         || cx.state.sessions.get(session).is_some_and(|session| session.files >= FILES_PER_SESSION_MAX)
     {
@@ -256,12 +260,19 @@ pub(super) fn answer(cx: &mut Cx<'_>, then: Then, done: Done) -> Answer {
     }
 }
 
+fn no_memory() -> Refusal {
+    Refusal::because(Code::Overloaded, "There is no memory for another open file: close some.")
+}
+
 /// Whether what permitted the opening still holds, now that the file is open.
 fn still_may_open(state: &State, session: SessionId, file: &FileHandle) -> Result<(), Refusal> {
     let ended = || Refusal::because(Code::Overloaded, "The session ended meanwhile: open the file again.");
     let session = state.sessions.get(session).ok_or_else(ended)?;
-    if session.files >= FILES_PER_SESSION_MAX {
+    if session.files >= FILES_PER_SESSION_MAX || state.files.owned() >= state.limits.files_max {
         return Err(Code::TooManyFiles.into());
+    }
+    if !state.entries_fit(FILE_BYTES) {
+        return Err(no_memory());
     }
     if state.roots.permits(&file.root) { Ok(()) } else { Err(Code::RootUnknown.into()) }
 }

@@ -15,6 +15,7 @@ pub use udp::{bind_for, forget_names, names_came, report_bound};
 
 use crate::buffer::Block;
 use crate::ids::{ConnId, SessionId};
+use crate::limits::{ENTRY_MARGIN_BYTES, SOCKET_BYTES};
 use crate::service::{io_files, stream};
 use crate::state::State;
 use crate::state::channels::FIRST_OWN_ID;
@@ -121,14 +122,18 @@ pub fn close_any(state: &mut State, channel: ConnId, wire: u32) -> bool {
     true
 }
 
-/// Whether another socket may be opened: EMFILE where there are too many.
+/// Whether another socket may be opened: EMFILE where there are too many, ENOBUFS where there is no memory for it. Some
+/// is left for what those need that are there, and for clients.
 pub fn check_room(state: &State) -> Result<(), Errno> {
     let open = state.sockets.len() + state.datagrams.len() + state.servers.len();
-    if open < state.limits.sockets_max { Ok(()) } else { Err(Errno::EMFILE) }
+    if open >= state.limits.sockets_max {
+        return Err(Errno::EMFILE);
+    }
+    if state.entries_fit(3 * SOCKET_BYTES + ENTRY_MARGIN_BYTES) { Ok(()) } else { Err(Errno::ENOBUFS) }
 }
 
 /// Whether a client may open something under that id: EINVAL where it is the daemon's to pick, EEXIST where it is in
-/// use, EMFILE where too many are.
+/// use, and what [`check_room`] says.
 fn check_new_id(state: &State, channel: ConnId, wire: u32) -> Result<(), Errno> {
     let ids = state.channels.get(channel).map(|channel| &channel.ids).ok_or(Errno::EBADF)?;
     if wire >= FIRST_OWN_ID {

@@ -5,6 +5,7 @@ use super::{files, io};
 use crate::buffer::Block;
 use crate::ids::{ConnId, FileId};
 use crate::job::{DiskError, FileHandle};
+use crate::limits::{ENTRY_MARGIN_BYTES, WORK_BYTES};
 use crate::state::State;
 use crate::state::births::{Birth, FileTask, FileWork, Payload};
 use jstorrent_io_proto::digest::Digest;
@@ -56,7 +57,7 @@ pub fn write(
     let Write { file_id, offset, digest } = write;
     let found = find(state, channel, file_id, offset.saturating_add(data.len() as u64));
     let copied = if block.is_some() { 0 } else { data.len() };
-    let bulk_free = state.buffers.bulk_free_bytes();
+    let bulk_free = state.bulk_free_bytes();
     let allowed = found.and_then(|handle| match () {
         () if !handle.writable => Err(Errno::EACCES),
         () if !may_begin(state, channel) || !state.works.may_write(data.len(), copied, bulk_free) => {
@@ -77,7 +78,8 @@ pub fn write(
 }
 
 fn may_begin(state: &State, channel: ConnId) -> bool {
-    state.channels.get(channel).is_some_and(|channel| state.works.may_begin(channel.works.len()))
+    let mine = state.channels.get(channel).map(|channel| channel.works.len());
+    mine.is_some_and(|mine| state.works.may_begin(mine)) && state.entries_fit(WORK_BYTES + ENTRY_MARGIN_BYTES)
 }
 
 fn find(state: &State, channel: ConnId, file_id: u32, end: u64) -> Result<Arc<FileHandle>, Errno> {

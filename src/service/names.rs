@@ -2,6 +2,7 @@
 
 use crate::ids::{ConnId, JobId};
 use crate::job::{Ask, Lane};
+use crate::limits::{ENTRY_MARGIN_BYTES, LOOKUP_BYTES, THREAD_BYTES};
 use crate::state::State;
 use crate::state::lookups::Asker;
 use crate::state::names::Outcome;
@@ -23,7 +24,8 @@ pub fn resolve(state: &mut State, host: &str, who: ConnId, asker: Asker) -> Reso
     if let Some(outcome) = state.names.get(host, state.now) {
         return Resolved::Known(outcome.clone());
     }
-    if !state.lookups.ask(host, who, asker) {
+    let fits = !asker.datagram || state.entries_fit(LOOKUP_BYTES + ENTRY_MARGIN_BYTES);
+    if !fits || !state.lookups.ask(host, who, asker) {
         return Resolved::TooMany;
     }
     hand_out(state);
@@ -32,7 +34,7 @@ pub fn resolve(state: &mut State, host: &str, who: ConnId, asker: Asker) -> Reso
 
 /// Hands names to the workers, as many as may be.
 pub fn hand_out(state: &mut State) {
-    while let Some(host) = state.lookups.next(state.now) {
+    while let Some(host) = state.lookups.next(state.now, state.entries_fit(THREAD_BYTES)) {
         let job = state.submit(ConnId::NOBODY, Lane::Names, None, Ask::Resolve { host: host.clone() });
         state.lookups.handed_out(job, &host);
     }

@@ -184,6 +184,16 @@ impl Births {
         self.queue.push_back((id, birth));
     }
 
+    /// How many there are to be made.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// Takes the oldest.
     pub fn take(&mut self) -> Option<(ConnId, Birth)> {
         self.queue.pop_front()

@@ -196,7 +196,7 @@ impl Buffers {
             .unwrap_or(usize::MAX)
             .clamp(1, self.bulk_max);
         let first = self.bulk_line.front().is_none_or(|(first, _)| *first == who);
-        if !first || self.growth_waits || !self.fits(buffers) {
+        if !first || self.growth_waits || buffers > self.bulk_free() {
             if !self.bulk_line.iter().any(|(other, _)| *other == who) {
                 self.bulk_line.push_back((who, buffers));
             }
@@ -238,8 +238,7 @@ impl Buffers {
                 notes.send(*first, Note::MemoryFree);
             }
         }
-        let fits = |(_, n): &&(ConnId, usize)| !self.growth_waits && self.fits(*n);
-        if let Some((first, _)) = self.bulk_line.front().filter(fits) {
+        if let Some((first, _)) = self.bulk_line.front().filter(|(_, buffers)| self.is_due(*buffers)) {
             notes.send(*first, Note::MemoryFree);
         }
     }
@@ -247,28 +246,34 @@ impl Buffers {
     /// What others hold of the bulk budget now, in bytes, entries (`book`) included, and whether the message that grows
     /// waits for memory.
     pub fn set_others(&mut self, bytes: usize, book: usize, growth_waits: bool) {
+        self.changed |= bytes < self.bulk_others_bytes || book > self.bulk_book_bytes;
+        self.changed |= !growth_waits && self.growth_waits;
         self.bulk_book_bytes = book;
-        self.changed |= bytes < self.bulk_others_bytes || !growth_waits && self.growth_waits;
         (self.bulk_others_bytes, self.growth_waits) = (bytes, growth_waits);
     }
 
-    /// Whether so many buffers may be reserved. Where nobody else is to be waited for, they may, whatever entries cost:
-    /// those may be there for hours.
-    fn fits(&self, buffers: usize) -> bool {
-        let alone = self.bulk_reserved == 0 && self.bulk_others_bytes == self.bulk_book_bytes;
-        buffers <= self.bulk_free() || alone && self.out <= self.own && buffers <= self.bulk_max
+    /// Whether who wants so many buffers is to try: it would have them, or entries leave no room for them and it is to
+    /// give up.
+    fn is_due(&self, buffers: usize) -> bool {
+        let left = self.bulk_bytes_max().saturating_sub(self.bulk_book_bytes);
+        let hopeless = self.bulk_book_bytes > 0 && buffers > left / BUFFER_BYTES;
+        hopeless || !self.growth_waits && buffers <= self.bulk_free()
     }
 
     /// What is left of the bulk budget, in buffers.
     fn bulk_free(&self) -> usize {
-        self.bulk_free_bytes() / BUFFER_BYTES
+        let held = self.bulk_held_bytes() + self.bulk_others_bytes;
+        self.bulk_bytes_max().saturating_sub(held) / BUFFER_BYTES
     }
 
-    /// Bytes left of the bulk budget, to the byte: the largest message there may be fills the whole of it.
-    pub fn bulk_free_bytes(&self) -> usize {
-        let borrowed = self.out.saturating_sub(self.own);
-        let buffers = self.bulk_max.saturating_sub(self.bulk_reserved + borrowed);
-        (buffers * BUFFER_BYTES).saturating_sub(self.bulk_others_bytes)
+    /// The bulk budget, in bytes.
+    pub fn bulk_bytes_max(&self) -> usize {
+        self.bulk_max * BUFFER_BYTES
+    }
+
+    /// Bytes of the bulk budget that are reserved, or borrowed for the pool.
+    pub fn bulk_held_bytes(&self) -> usize {
+        (self.bulk_reserved + self.out.saturating_sub(self.own)) * BUFFER_BYTES
     }
 
     /// Bytes that the first in line for a reservation waits for.

@@ -21,8 +21,13 @@ impl Connects {
 
     /// Takes a place for `who`, or puts it in line for one.
     pub fn take(&mut self, who: ConnId) -> bool {
+        self.take_if(true, who)
+    }
+
+    /// The same, where what a place costs is there to be had (`fits`).
+    pub fn take_if(&mut self, fits: bool, who: ConnId) -> bool {
         let first = self.line.front().is_none_or(|first| *first == who);
-        if first && self.under_way < self.max {
+        if first && fits && self.under_way < self.max {
             self.line.retain(|other| *other != who);
             self.under_way += 1;
             return true;

@@ -53,6 +53,8 @@ pub struct Closing {
 #[derive(Debug, Default)]
 pub struct Files {
     open: HashMap<FileId, OpenFile>,
+    /// Those of them that a session has.
+    owned: usize,
     last: u32,
 }
 
@@ -63,6 +65,7 @@ impl Files {
             self.last = self.last.wrapping_add(1).max(1);
             let id = FileId(self.last);
             if let std::collections::hash_map::Entry::Vacant(place) = self.open.entry(id) {
+                self.owned += usize::from(file.session != SessionId::NOBODY);
                 place.insert(file);
                 return id;
             }
@@ -91,7 +94,9 @@ impl Files {
 
     /// Takes a file out.
     pub fn remove(&mut self, id: FileId) -> Option<OpenFile> {
-        self.open.remove(&id)
+        let file = self.open.remove(&id)?;
+        self.owned -= usize::from(file.session != SessionId::NOBODY);
+        Some(file)
     }
 
     /// How many files a session has open.
@@ -105,6 +110,11 @@ impl Files {
             self.open.iter().filter(|(_, file)| file.session == session).map(|(id, _)| *id).collect();
         ids.sort_unstable();
         ids
+    }
+
+    /// Files that sessions have open; not those that are open for one request.
+    pub fn owned(&self) -> usize {
+        self.owned
     }
 
     /// Open files in all.

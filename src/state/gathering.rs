@@ -7,6 +7,7 @@
 use crate::buffer::Block;
 use crate::ids::ConnId;
 use crate::limits::Limits;
+use jstorrent_io_proto::limits::WS_MESSAGE_BYTES_MAX;
 use std::sync::Arc;
 
 /// A message up to this is a small one.
@@ -63,6 +64,10 @@ impl Gathering {
     /// How many bytes `who`, which holds `held` of a message, may read; 0: none at present.
     pub fn room(&self, who: ConnId, held: usize, bulk_free: usize) -> usize {
         if self.large == Some(who) || self.large.is_none() && !self.is_small(held, self.read_max) {
+            if held >= WS_MESSAGE_BYTES_MAX {
+                // It can't grow: what is missing is an empty last frame, or one too many.
+                return self.read_max;
+            }
             return if held < SMALL_BYTES_MAX { self.read_max } else { self.read_max.min(bulk_free) };
         }
         let room = SMALL_BYTES_MAX.saturating_sub(held).min(self.small_max.saturating_sub(self.small));

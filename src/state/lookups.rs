@@ -92,10 +92,15 @@ impl Lookups {
         true
     }
 
-    /// The name that is to be handed to a worker now, if one is.
-    pub fn next(&mut self, now: Time) -> Option<String> {
+    /// The name that is to be handed to a worker now, if one is. Where there is no memory for its thread (`fits`), it is
+    /// asked for again at the next beat.
+    pub fn next(&mut self, now: Time, fits: bool) -> Option<String> {
         let at_once = self.jobs.len() < self.limits.at_once_max;
         if self.jobs.len() >= self.limits.out_max || !at_once && now < self.next_at {
+            return None;
+        }
+        if !fits {
+            self.next_at = now.plus_ms(self.limits.pace_ms);
             return None;
         }
         let host = self.pick()?;
@@ -178,7 +183,7 @@ mod tests {
     }
 
     fn hand_out(lookups: &mut Lookups, now: Time, job: u64) -> Option<String> {
-        let host = lookups.next(now)?;
+        let host = lookups.next(now, true)?;
         lookups.handed_out(JobId(job), &host);
         Some(host)
     }

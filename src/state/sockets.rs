@@ -265,7 +265,7 @@ impl Sockets {
 
     /// Whether clients are not read, because as much waits for peers as may: what checked writes leave of the bulk
     /// budget, and at any rate the floor. It never lasts: a peer that takes nothing for 5 s meanwhile is closed.
-    pub fn is_full(&self, bulk_left: usize) -> bool {
-        self.held > bulk_left.max(self.floor_bytes)
+    pub fn is_full(&self, bulk_left: impl FnOnce() -> usize) -> bool {
+        self.held > self.floor_bytes && self.held > bulk_left()
     }
 }

@@ -1,5 +1,6 @@
 //! `/io` (PROTOCOL §6) under a clock that the test moves, with peers that it plays.
 
+mod budget;
 mod limits;
 mod names;
 mod times;
@@ -40,6 +41,12 @@ fn file_read(file: u64, length: u32) -> Vec<u8> {
 
 fn file_write(file: u64, offset: u64, data: &[u8]) -> Vec<u8> {
     with_id(file as u32, &[&offset.to_le_bytes()[..], &[0], data].concat())
+}
+
+/// A FILE_WRITE in one frame, whole.
+fn write_frame(file: u64, data: &[u8]) -> Vec<u8> {
+    let message = [&[1, FILE_WRITE, 0, 0, 1, 0, 0, 0][..], &file_write(file, 0, data)].concat();
+    crate::harness::frame(0x82, &message)
 }
 
 /// Status and errno of a reply whose payload begins with an id.

@@ -69,7 +69,7 @@ impl Tcp {
 
     /// Takes one of the places for secured sockets, unless it has one; where there is none it is told when there is.
     fn take_secured(&mut self, state: &mut State) -> bool {
-        self.has_place = self.has_place || state.secured.take(self.id);
+        self.has_place = self.has_place || state.take_secured(self.id);
         self.has_place
     }
 

@@ -17,9 +17,6 @@ use jstorrent_io_proto::message::{Batch, ClientMessage, DATA_HEAD_BYTES, DataHea
 use std::ops::Range;
 use std::sync::Arc;
 
-/// RFC 6455's registry: the client may come again later.
-const TRY_AGAIN_LATER: u16 = 1013;
-
 /// The message that is arriving.
 #[derive(Debug)]
 pub(super) enum Incoming {
@@ -169,7 +166,7 @@ impl WebSocket {
             }
         }
         if !gathered.add(state, self.id, bytes) {
-            self.close(state, TRY_AGAIN_LATER, "no memory for so large a message");
+            self.close(state, close::TRY_AGAIN_LATER, "no memory for so large a message");
         }
     }
 

@@ -49,21 +49,21 @@ impl WebSocket {
         self.unpacking.is_some()
     }
 
-    /// Whether no further message may be handled at present: its client takes no replies, or so much work on files is
-    /// under way that there is no room for more. That is waited for only while it makes progress.
+    /// Whether no further message may be handled at present: its client takes no replies, as much waits for peers as
+    /// may, or so much work on files is under way that there is no room for more. The last is waited for only while it
+    /// makes progress.
     pub(super) fn must_wait(&mut self, state: &State) -> bool {
         if matches!(self.phase, Phase::Closing { .. }) {
             return false;
         }
-        !state.channels.may_be_read(self.id) || self.works_wait(state)
+        !state.channels.may_be_read(self.id) || state.peers_are_full() || self.works_wait(state)
     }
 
     /// Handles messages of a batch until one may not be.
     pub(super) fn unpack(&mut self, state: &mut State) {
         let Some(mut unpacking) = self.unpacking.take() else { return };
-        let large = matches!(unpacking.stock, Stock::Large(_));
         while !unpacking.range.is_empty() && !matches!(self.phase, Phase::Closing { .. }) {
-            if self.must_wait(state) || large && state.peers_are_full() {
+            if self.must_wait(state) {
                 self.unpacking = Some(unpacking);
                 return;
             }

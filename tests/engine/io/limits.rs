@@ -201,12 +201,6 @@ fn reads_for_a_client_that_takes_nothing_leave_memory_for_others() {
     bench.assert_at_rest();
 }
 
-/// A FILE_WRITE in one frame, whole.
-fn write_frame(file: u64, data: &[u8]) -> Vec<u8> {
-    let message = [&[1, FILE_WRITE, 0, 0, 1, 0, 0, 0][..], &file_write(file, 0, data)].concat();
-    crate::harness::frame(0x82, &message)
-}
-
 #[test]
 fn large_messages_take_turns_and_a_silent_one_loses_its_own() {
     let mut bench = bench(Limits::default());
@@ -271,22 +265,5 @@ fn a_large_message_and_a_checked_write_wait_for_each_other_and_both_succeed() {
         assert_eq!(outcome(&bench.frames(io)[0], FILE_WRITTEN), (0, 0));
         bench.hang_up(http);
     }
-    bench.assert_at_rest();
-}
-
-#[test]
-fn what_entries_cost_keeps_nothing_from_being_as_large_as_it_may() {
-    // Connections and the file alone exceed what there is for entries.
-    let mut bench = bench(Limits { bulk_bytes_max: 2 << 20, book_bytes: 0, ..Limits::default() });
-    let io = bench.io_with(&[]);
-    let file = bench.open("f", true);
-    let message = write_frame(file, &vec![7; (2 << 20) - 100]);
-    assert_eq!(bench.send(io, &message), message.len());
-    assert_eq!(outcome(&bench.frames(io)[0], FILE_WRITTEN), (0, 0));
-    let target = format!("/files/{file}/write?offset=0");
-    let request = bench.request("PATCH", &target).session("s").field("X-Expected-SHA1", &"0".repeat(40));
-    let response = bench.call(request.body(vec![1; 2 << 20]));
-    assert_eq!(response.status, 409, "it was read and checked");
-    bench.hang_up(io);
     bench.assert_at_rest();
 }

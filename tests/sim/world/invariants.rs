@@ -18,6 +18,9 @@ pub(crate) fn check(engine: &Engine, workers: &Workers, links: &BTreeMap<usize, 
     assert!(out <= state.limits.buffers_max.max(1), "{out} buffers are out");
     let bulk_max = state.limits.bulk_bytes_max.max(BUFFER_BYTES);
     assert!(state.buffers.bulk_reserved_bytes() <= bulk_max, "more was reserved than there is");
+    // One read beyond it, before anyone looks.
+    let held = state.bulk_held_bytes();
+    assert!(held <= bulk_max + state.limits.channel_read_bytes + 2 * BUFFER_BYTES, "{held} bytes of the budget");
     let with_workers: usize = workers.jobs().map(|job| buffers_of(job).len()).sum();
     let paid = state.buffers.bulk_reserved_bytes() / BUFFER_BYTES;
     assert!(with_workers <= out + paid, "workers have buffers that nobody took");
@@ -49,8 +52,8 @@ fn sockets(engine: &Engine, io: &Io) {
     assert!(state.connects.under_way() <= state.limits.connects_max, "connects are bounded");
     let open = state.sockets.len() + state.datagrams.len() + state.servers.len();
     assert!(open <= state.limits.sockets_max, "{open} sockets");
-    // One read beyond what may wait, in chunks of which each may hold little.
-    let read = state.limits.channel_read_bytes * 32 + BUFFER_BYTES;
+    // One read beyond what may wait.
+    let read = state.limits.channel_read_bytes + 2 * BUFFER_BYTES;
     let may = state.limits.bulk_bytes_max.max(state.limits.bulk_floor_bytes) + read;
     assert!(state.sockets.held() <= may, "{} B wait for peers", state.sockets.held());
     let buffers = state.channels.buffers_out();
