@@ -91,8 +91,7 @@ impl Engine {
 
     /// Whether a connection may be accepted; it stays in the kernel's queue otherwise.
     pub fn may_accept(&self) -> bool {
-        !self.state.exiting
-            && (self.has_place() || self.slots.oldest_unauthenticated().is_some())
+        !self.state.exiting && (self.has_place() || self.slots.oldest_unauthenticated().is_some())
     }
 
     /// Whether there is a place for another client's connection, and memory.

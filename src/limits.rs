@@ -2,8 +2,7 @@
 //! `jstorrent_io_proto::limits`), as values that a test can shrink to one, and the memory that they add up to.
 
 use crate::buffer::BUFFER_BYTES;
-use crate::state::datagrams::{QUEUED_BYTES_MAX, UNRESOLVED_BYTES_MAX};
-use crate::state::gathering::SMALL_BYTES_MAX;
+use jstorrent_io_proto::limits::PEER_STALL_MS_MAX_FULL;
 use std::time::Duration;
 
 /// The bounds in force. [`Limits::default`] is what the daemon runs with.
@@ -51,6 +50,10 @@ pub struct Limits {
     /// FILE_READs and FILE_WRITEs under way at a time; beyond them they are refused (ENOBUFS). From half of it on clients
     /// are not read, as long as any makes progress.
     pub file_works_max: usize,
+    /// Bytes of large FILE_READs that may be under way for one `/io` connection, unless one alone has more.
+    pub channel_fetch_bytes_max: usize,
+    /// The same of those that need no more than a buffer, large ones under way included.
+    pub channel_fetch_small_bytes_max: usize,
     /// Memory beside the pool for what waits for `/io` clients, over all of them; from half of it on, those who do not
     /// take their replies are not read, and beyond it the worst of them is cut off.
     pub channel_heap_bytes_max: usize,
@@ -132,6 +135,8 @@ impl Default for Limits {
             channel_out_bytes_max: 5 << 19,
             channel_gather_bytes_max: 512 << 10,
             channel_reply_bytes_max: 256 << 10,
+            channel_fetch_bytes_max: 8 << 20,
+            channel_fetch_small_bytes_max: 2 << 20,
             channel_heap_bytes_max: 3 << 19,
             channel_read_bytes: 256 << 10,
             file_write_bytes_max: 32 << 20,
@@ -211,11 +216,11 @@ impl Limits {
             + self.channel_heap_bytes_max
             // One message in pieces goes beyond the small ones; and one read, before anyone looks whether there is room.
             + self.gather_bytes_max
-            + SMALL_BYTES_MAX
+            + MESSAGE_SMALL_BYTES_MAX
             + 2 * self.scratch_bytes()
             + self.input_bytes_max
-            + QUEUED_BYTES_MAX
-            + UNRESOLVED_BYTES_MAX
+            + DATAGRAMS_QUEUED_BYTES_MAX
+            + DATAGRAMS_UNRESOLVED_BYTES_MAX
             + self.book_bytes
     }
 
@@ -335,6 +340,11 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// How long a client may take nothing of what was read for it while others wait for that memory, in milliseconds; as long
+/// as a peer may, whose bytes hold up others.
+pub const LENT_STALL_MS: u64 = PEER_STALL_MS_MAX_FULL;
+/// How often one who takes nothing is looked at once it may be the one to close, in milliseconds.
+pub const STALL_LOOK_MS: u64 = 1_000;
 /// Bytes of small blocks that each of the two pools of `/io` keeps.
 pub const SMALL_KEPT_BYTES_MAX: usize = 512 << 10;
 /// The longest line of the log, in bytes; the rest of a longer one is cut off.
@@ -350,11 +360,112 @@ pub const LOG_OPEN_MS_MAX: u64 = 100;
 /// How long the end waits for the log to be written, in milliseconds: a stderr that nobody reads must not hold it up.
 pub const LOG_FLUSH_MS_MAX: u64 = 500;
 
+// Connections of clients.
+
+/// Events that are taken from the kernel at a time.
+pub const POLL_EVENTS_MAX: usize = 1024;
+/// How long nobody is accepted after the system was short of descriptors or memory, unless a connection closes, in
+/// milliseconds: others may have caused it.
+pub const ACCEPT_STARVED_MS: u64 = 100;
+/// How long the system is not asked for memory again, once it had none, in milliseconds.
+pub const MEMORY_REFUSED_MS: u64 = 100;
+/// Times `linger_ms` that a connection outlives its last answer while its peer still sends.
+pub const LINGERS_MAX: u64 = 15;
+/// A JSON body of that many bytes needs no reservation: the connection keeps it.
+pub const BODY_SMALL_BYTES_MAX: usize = 512;
+/// Jobs under way for one body that is hashed: one at work and one behind it.
+pub const HASH_BODY_JOBS_MAX: usize = 2;
+/// While more lines than this wait to be sent, in bytes, no more of a file is hashed.
+pub const HASH_QUEUE_BYTES_MAX: usize = 64 << 10;
+/// What a request to hash files holds at least, in bytes: the chunks of its jobs under way, a queue of lines, a few files,
+/// a few digests.
+pub const HASH_BASE_BYTES: u64 = 256 << 10;
+/// Digests that those bytes have room for, in bytes.
+pub const HASH_FEW_DIGEST_BYTES: u64 = 64 << 10;
+/// Digests that one answer may hold, in bytes: 400,000 of SHA-1.
+pub const HASH_DIGEST_BYTES_MAX: u64 = 8 << 20;
+/// What is remembered of a request, at most, for each byte of its body: a file that takes 36 of them costs 500.
+pub const HASH_REMEMBERED_PER_BYTE: u64 = 16;
+/// How long a new stream waits before it asks, where another of its file was just abandoned while it asked, in
+/// milliseconds. A player that looks for an index makes dozens of requests in a tenth of a second and keeps none of them.
+pub const STREAM_SETTLE_MS: u64 = 20;
+/// How long after such an abandonment streams wait, in milliseconds.
+pub const STREAM_UNSETTLED_MS: u64 = 250;
+
+// `/io`.
+
+/// A message up to this is a small one, in bytes: any client may gather one, but only one at a time a larger one.
+pub const MESSAGE_SMALL_BYTES_MAX: usize = 256 << 10;
+/// How long the rest of a large message may be waited for, in milliseconds: others may wait for their turn.
+pub const LARGE_SILENCE_MS: u64 = 20_000;
+/// How long FILE_READs and FILE_WRITEs may make no progress before requests are read in spite of them, in milliseconds.
+pub const WORK_PATIENCE_MS: u64 = 5_000;
+/// Bulk memory that must be left for FILE_WRITEs that one read may bring, in bytes.
+pub const WRITE_HEADROOM_BYTES: usize = 512 << 10;
+/// Most bytes of one TCP_RECV.
+pub const RECV_BYTES_MAX: usize = 128 << 10;
+/// The largest message that is put into a BATCH to a client, in bytes.
+pub const BATCHED_MESSAGE_BYTES_MAX: usize = 2 << 10;
+/// A BATCH to a client of more bytes than this goes out, and the next one begins.
+pub const BATCH_BYTES_MAX: usize = 32 << 10;
+/// Pooled buffers that go into one frame of a FILE_DATA: clients bound the size of a frame.
+pub const FILE_DATA_FRAME_BUFFERS_MAX: usize = 16;
+/// The smallest block that is kept to be used again, in bytes.
+pub const SMALL_BLOCK_BYTES_MIN: usize = 512;
+/// The largest, in bytes; what is larger goes into pooled buffers.
+pub const SMALL_BLOCK_BYTES_MAX: usize = 32 << 10;
+
+// Sockets.
+
+/// How long grants for a few bytes wait for more, in milliseconds: a message for each would cost more than it tells.
+pub const GRANT_DELAY_MS: u64 = 50;
+/// How long an address is given before the next one joins the race, in milliseconds (RFC 8305 §5).
+pub const CONNECT_ATTEMPT_DELAY_MS: u64 = 250;
+/// Addresses of one name that are told to whoever asked.
+pub const NAME_ADDRESSES_MAX: usize = 32;
+/// Addresses of one name that a connect tries.
+pub const CONNECT_ADDRESSES_MAX: usize = 16;
+/// Records of a secured socket that wait for the kernel, in bytes, before no more is encrypted.
+pub const TLS_OUT_BYTES_MAX: usize = 32 << 10;
+/// Memory that all datagrams for the kernel hold together, in bytes.
+pub const DATAGRAMS_QUEUED_BYTES_MAX: usize = 2 << 20;
+/// Memory that all datagrams for names that are being looked up hold together, in bytes.
+pub const DATAGRAMS_UNRESOLVED_BYTES_MAX: usize = 512 << 10;
+/// How long a closed UDP socket's datagrams may wait for the kernel, in milliseconds.
+pub const UDP_CLOSE_WAIT_MS: u64 = 1_000;
+
+// Files.
+
+/// Links that one path may lead through, as in the Linux kernel.
+pub const LINKS_MAX: usize = 40;
+/// Holes of a file that are counted before its blocks are reserved: that takes a system call or two for each.
+pub const HOLES_MAX: usize = 10_000;
+/// Folders that a deletion keeps open on its way down; those above are opened again when it is their turn.
+pub const DELETE_OPEN_MAX: usize = 16;
+/// Subfolders of one folder that a deletion remembers before it empties them.
+pub const DELETE_PENDING_MAX: usize = 64;
+/// The depth below which it remembers one.
+pub const DELETE_PENDING_DEPTH_MAX: usize = 64;
+/// Lanes that may keep threads in case that more is to do: more than a user has disks.
+pub const IDLE_LANES_MAX: usize = 16;
+
+// The command line.
+
+/// Threads of `--file-threads`. Beyond this, more only cost memory: no disk gains from deeper queues of blocking calls.
+pub const FILE_THREADS_MAX: usize = 64;
+/// Threads of `--hash-threads`: as many cores as a desktop has, with room to grow.
+pub const HASH_THREADS_MAX: usize = 256;
+/// The longest install id, in bytes; the product's are UUIDs.
+pub const INSTALL_ID_BYTES_MAX: usize = 256;
+/// The longest token, in bytes: it has to fit a header field with room to spare.
+pub const TOKEN_BYTES_MAX: usize = 512;
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use jstorrent_io_proto::limits::{
-        CHECKED_BODY_BYTES_MAX, FILE_READ_BYTES_MAX, JSON_BODY_BYTES_MAX, MEMORY_BYTES_MAX, WS_MESSAGE_BYTES_MAX,
+        CHECKED_BODY_BYTES_MAX, FILE_READ_BYTES_MAX, JSON_BODY_BYTES_MAX, MEMORY_BYTES_MAX,
+        WS_MESSAGE_BYTES_MAX,
     };
 
     #[test]
@@ -378,8 +489,9 @@ mod tests {
     fn entries_keep_nothing_waiting_but_the_largest_messages_and_bodies() {
         let limits = Limits::default();
         let left = limits.bulk_bytes_max - limits.book_overflow_max();
-        let hash = JSON_BODY_BYTES_MAX * 16 + (8 << 20);
-        for wanted in [u64::from(FILE_READ_BYTES_MAX), hash, 2 * limits.disk.list_bytes_max as u64, 32 << 20] {
+        let hash = JSON_BODY_BYTES_MAX * HASH_REMEMBERED_PER_BYTE + HASH_DIGEST_BYTES_MAX;
+        for wanted in [u64::from(FILE_READ_BYTES_MAX), hash, 2 * limits.disk.list_bytes_max as u64, 32 << 20]
+        {
             assert!(wanted <= left as u64, "{wanted} bytes");
         }
     }

@@ -291,7 +291,8 @@ impl State {
             return;
         }
         for (channel, held) in std::mem::take(&mut self.unread_channels) {
-            if self.readable(channel, held) > 0 || self.is_growth_hopeless(channel, held) {
+            let may = self.readable(channel, held) > 0 && self.channels.may_be_read(channel);
+            if may || self.is_growth_hopeless(channel, held) {
                 self.notes.send(channel, notes::Note::ReadOn);
             } else {
                 self.unread_channels.push((channel, held));

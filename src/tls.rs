@@ -2,6 +2,7 @@
 //! the work; this file keeps it to what the engine allows: no socket, no clock but the one that it is told, bounded
 //! buffers.
 
+use crate::limits::TLS_OUT_BYTES_MAX;
 use jstorrent_io_proto::host;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -14,8 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Records that wait for the kernel, in bytes, before no more is encrypted.
-const OUT_BYTES_MAX: usize = 32 << 10;
 /// Bytes that are encrypted at a time: one record.
 const RECORD_BYTES: usize = 16 << 10;
 
@@ -134,7 +133,7 @@ impl Session {
             },
         };
         let mut connection = ClientConnection::new(config.clone(), name).ok()?;
-        connection.set_buffer_limit(Some(OUT_BYTES_MAX));
+        connection.set_buffer_limit(Some(TLS_OUT_BYTES_MAX));
         let mut session =
             Session { connection, out: Vec::new(), sent: 0, plain: Vec::new(), given: 0, peer_closed: false };
         session.gather();
@@ -187,7 +186,7 @@ impl Session {
 
     /// Encrypts as much of `bytes` as there is room for; returns how much.
     pub fn put(&mut self, bytes: &[u8]) -> usize {
-        if self.is_handshaking() || self.out().len() >= OUT_BYTES_MAX {
+        if self.is_handshaking() || self.out().len() >= TLS_OUT_BYTES_MAX {
             return 0;
         }
         let n = self.connection.writer().write(&bytes[..bytes.len().min(RECORD_BYTES)]).unwrap_or(0);

@@ -21,6 +21,25 @@ const IMPURE: &[&str] = &[
 ];
 /// The pure parts.
 const PURE: &[&str] = &["src/state", "src/service", "src/conn", "src/engine"];
+/// What looks like a bound and is none that anyone chose: what formats and systems are like, and what follows from other
+/// bounds.
+const FACTS: &[&str] = &[
+    "ARENAS_MAX",
+    "CALL_BYTES_MAX",
+    "CONTROL_BYTES_MAX",
+    "DEPTH_MAX",
+    "FEATURE_NAME_BYTES_MAX",
+    "FILE_BYTES_MAX",
+    "HEADER_BYTES_MAX",
+    "HOSTNAME_BYTES_MAX",
+    "KEPT_BYTES_MAX",
+    "MASKED_HEADER_BYTES_MAX",
+    "NAME_BYTES_MAX",
+    "OP_NAME_BYTES_MAX",
+    "RECV_HEAD_BYTES_MAX",
+    "SLICES_MAX",
+    "TEXT_BYTES_MAX",
+];
 /// Lines of code, comments and tests left out, that a file may have.
 const FILE_LINES_MAX: usize = 360;
 /// Lines that nine functions in ten stay below.
@@ -145,6 +164,24 @@ fn unsafe_stands_in_few_files_each_with_its_reason() {
         }
     }
     assert!(files <= 12, "{files} files hold unsafe code");
+    complain(&broken);
+}
+
+#[test]
+fn bounds_stand_in_the_files_of_limits() {
+    let mut broken = Vec::new();
+    for file in sources(&["src", "proto/src"]) {
+        if file.path.ends_with("/limits.rs") || file.path.contains("/tests") {
+            continue;
+        }
+        for (number, line) in file.code().lines().enumerate() {
+            let Some((_, rest)) = line.split_once("const ") else { continue };
+            let name = rest.split(':').next().unwrap_or_default();
+            if (name.ends_with("_MS") || name.ends_with("_MAX")) && !FACTS.contains(&name) {
+                broken.push(format!("{}:{}: {name}", file.path, number + 1));
+            }
+        }
+    }
     complain(&broken);
 }
 

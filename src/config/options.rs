@@ -1,6 +1,7 @@
 //! What the options mean together: defaults, contradictions, and the finished [`Options`].
 //! It never reads a command line (`table.rs`) and never the environment but through [`Surroundings`].
 
+use crate::limits::HASH_THREADS_MAX;
 use std::path::PathBuf;
 
 use jstorrent_io_proto::token::Token;
@@ -11,10 +12,6 @@ use super::origin;
 
 /// Disk threads where `--file-threads` is silent.
 const FILE_THREADS_DEFAULT: usize = 4;
-/// Beyond this, more threads only cost memory: no disk gains from deeper queues of blocking calls.
-pub(super) const FILE_THREADS_MAX: usize = 64;
-/// As many cores as a desktop has, with room to grow.
-pub(super) const HASH_THREADS_MAX: usize = 256;
 /// `--idle-timeout` where no parent is watched, seconds.
 const IDLE_TIMEOUT_DEFAULT_S: u32 = 600;
 

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use jstorrent_io_proto::token::Token;
 use log::LevelFilter;
 
-use super::options::{FILE_THREADS_MAX, Given, HASH_THREADS_MAX};
+use super::options::Given;
 use super::origin;
+use crate::limits::{FILE_THREADS_MAX, HASH_THREADS_MAX, INSTALL_ID_BYTES_MAX, TOKEN_BYTES_MAX};
 
 /// What to do with an option once its name was read.
 pub(super) enum Take {
@@ -99,15 +100,10 @@ pub(super) const ROWS: [Row; 15] = [
     Row::flag("version", Some('V'), "Print the version", Take::Version),
 ];
 
-/// The longest install id, in bytes; the product's are UUIDs.
-const INSTALL_ID_LEN_MAX: usize = 256;
-/// The longest token, in bytes: it has to fit a header field with room to spare.
-const TOKEN_LEN_MAX: usize = 512;
-
 fn install_id(given: &mut Given, value: OsString) -> Result<(), String> {
     let id = text(value)?;
-    if id.is_empty() || id.len() > INSTALL_ID_LEN_MAX || id.chars().any(char::is_control) {
-        return Err(format!("takes an id of 1 to {INSTALL_ID_LEN_MAX} bytes without control characters"));
+    if id.is_empty() || id.len() > INSTALL_ID_BYTES_MAX || id.chars().any(char::is_control) {
+        return Err(format!("takes an id of 1 to {INSTALL_ID_BYTES_MAX} bytes without control characters"));
     }
     given.install_id = Some(id);
     Ok(())
@@ -176,9 +172,9 @@ fn log_file(given: &mut Given, value: OsString) -> Result<(), String> {
 
 /// A token must be able to travel in `X-JST-Auth`; the message never repeats it.
 fn token(given: &mut Given, value: OsString) -> Result<(), String> {
-    let wrong = || format!("takes 1 to {TOKEN_LEN_MAX} visible ASCII characters");
+    let wrong = || format!("takes 1 to {TOKEN_BYTES_MAX} visible ASCII characters");
     let token = value.into_string().map_err(|_| wrong())?;
-    let token = Some(token).filter(|token| token.len() <= TOKEN_LEN_MAX);
+    let token = Some(token).filter(|token| token.len() <= TOKEN_BYTES_MAX);
     given.token = Some(token.and_then(|token| Token::from_text(&token)).ok_or_else(wrong)?);
     Ok(())
 }

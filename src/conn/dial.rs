@@ -3,7 +3,7 @@
 
 use crate::conn::End;
 use crate::ids::ConnId;
-use crate::limits::SOCKET_BYTES;
+use crate::limits::{CONNECT_ADDRESSES_MAX, CONNECT_ATTEMPT_DELAY_MS, SOCKET_BYTES, STALL_LOOK_MS};
 use crate::service::io;
 use crate::service::names::{self, Resolved};
 use crate::state::State;
@@ -15,13 +15,6 @@ use jstorrent_io_proto::errno::Errno;
 use jstorrent_io_proto::limits::PEER_STALL_MS_MAX_FULL;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-
-/// How long an address is given before the next one joins the race, in milliseconds (RFC 8305 §5).
-const ATTEMPT_DELAY_MS: u64 = 250;
-/// How often it is seen whether what waits for it holds up others, in milliseconds.
-const LOOK_MS: u64 = 1_000;
-/// Addresses of one name that are tried.
-const ADDRESSES_MAX: usize = 16;
 
 /// A connect to a name.
 #[derive(Debug)]
@@ -98,7 +91,7 @@ impl Dial {
         let Some(race) = &mut self.race else { return };
         while race.next_at <= state.now || race.attempts.is_empty() {
             if !race.attempts.is_empty() && !state.entries_fit(SOCKET_BYTES) {
-                race.next_at = state.now.plus_ms(ATTEMPT_DELAY_MS);
+                race.next_at = state.now.plus_ms(CONNECT_ATTEMPT_DELAY_MS);
                 break;
             }
             let Some(ip) = race.addresses.pop_front() else { break };
@@ -112,7 +105,7 @@ impl Dial {
             let attempt = state.identities.reserve();
             state.births.add(attempt, Birth::Connect(plan));
             race.attempts.push(attempt);
-            race.next_at = state.now.plus_ms(ATTEMPT_DELAY_MS);
+            race.next_at = state.now.plus_ms(CONNECT_ATTEMPT_DELAY_MS);
         }
         if race.attempts.is_empty() {
             let errno = race.errno;
@@ -193,7 +186,7 @@ impl Dial {
             if state.peers_are_full() {
                 return self.fail(state, Errno::ETIMEDOUT);
             }
-            self.look_at = state.now.plus_ms(LOOK_MS);
+            self.look_at = state.now.plus_ms(STALL_LOOK_MS);
         }
         self.go_on(state);
     }
@@ -239,7 +232,7 @@ fn interleaved(addresses: &[IpAddr]) -> VecDeque<IpAddr> {
     let (mut first, mut second): (VecDeque<IpAddr>, VecDeque<IpAddr>) =
         addresses.iter().partition(|ip| ip.is_ipv6() == first_is_v6);
     let mut all = VecDeque::new();
-    while all.len() < ADDRESSES_MAX && !(first.is_empty() && second.is_empty()) {
+    while all.len() < CONNECT_ADDRESSES_MAX && !(first.is_empty() && second.is_empty()) {
         all.extend(first.pop_front());
         all.extend(second.pop_front());
     }

@@ -35,6 +35,8 @@ enum Phase {
         buffers: Vec<Buffer>,
         /// For reads of more than one buffer.
         reservation: Option<Reservation>,
+        /// Bytes that it fetches, of those that its client may have on their way.
+        fetching: usize,
         /// Bytes that it may reserve, of those for large reads.
         share: usize,
     },
@@ -43,11 +45,17 @@ enum Phase {
     Writing,
 }
 
+impl Phase {
+    fn reading() -> Phase {
+        Phase::Reading { buffers: Vec::new(), reservation: None, fetching: 0, share: 0 }
+    }
+}
+
 impl FileWork {
     /// Work that was asked for; the file is held for it.
     pub fn new(id: ConnId, plan: Plan, state: &mut State) -> FileWork {
         let phase = match &plan.task {
-            FileTask::Read(_) => Phase::Reading { buffers: Vec::new(), reservation: None, share: 0 },
+            FileTask::Read(_) => Phase::reading(),
             FileTask::Write(_, Digest::None) => Phase::Writing,
             FileTask::Write(_, Digest::Sha1(_)) => Phase::Hashing(Some(Hasher::new(Algorithm::Sha1))),
             FileTask::Write(_, Digest::Sha256(_)) => Phase::Hashing(Some(Hasher::new(Algorithm::Sha256))),
@@ -83,7 +91,7 @@ impl FileWork {
         if self.done >= length {
             return self.answer_read(state);
         }
-        if self.done == 0 && !state.channels.may_fetch(self.plan.channel, self.id) {
+        if !self.may_fetch(state, length) {
             return;
         }
         let Some(buffer) = self.room(state, length) else { return };
@@ -91,6 +99,15 @@ impl FileWork {
         let lane = Lane::Disk(file.root.number);
         let length = (length - self.done).min(BUFFER_BYTES);
         self.submit(state, lane, Ask::Read { file, offset, length, buffer });
+    }
+
+    /// Whether its client may have so many bytes more on their way; once they may be, they may.
+    fn may_fetch(&mut self, state: &mut State, length: usize) -> bool {
+        let Phase::Reading { fetching, .. } = &mut self.phase else { return false };
+        if *fetching == 0 && state.channels.may_fetch(self.plan.channel, self.id, length) {
+            *fetching = length;
+        }
+        *fetching > 0
     }
 
     /// A buffer for the next part of a read of `length` bytes. A large one has all of its memory, or none.
@@ -131,16 +148,18 @@ impl FileWork {
         let (channels, pool) = (&mut state.channels, &mut state.buffers);
         channels.push_lent(self.plan.channel, &bytes, buffers, |buffer| pool.give(buffer));
         if state.channels.get(self.plan.channel).is_some() {
+            state.notes.send(self.plan.channel, Note::Queued);
             state.turns.want(self.plan.channel);
         }
         state.metrics.file_bytes_read += self.done as u64;
         self.finish();
     }
 
-    /// What it held of the memory for large reads is others'.
+    /// What it held of the memory for large reads is others', and so is its part of what its client may have.
     fn end_share(&mut self, state: &mut State) {
         let root = self.plan.handle.root.number;
-        let Phase::Reading { share, .. } = &mut self.phase else { return };
+        let Phase::Reading { share, fetching, .. } = &mut self.phase else { return };
+        state.channels.fetched(self.plan.channel, std::mem::take(fetching));
         if *share > 0 {
             state.works.read_ended(root, std::mem::take(share));
         }

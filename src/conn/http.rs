@@ -12,6 +12,7 @@ use crate::conn::End;
 use crate::conn::outgoing::Outgoing;
 use crate::ids::{ConnId, JobId, SessionId};
 use crate::job::Done;
+use crate::limits::LINGERS_MAX;
 use crate::service::lease::Lease;
 use crate::service::{Cx, Task, salvage};
 use crate::state::State;
@@ -25,9 +26,6 @@ use jstorrent_io_proto::limits::{FIRST_REQUEST_WAIT_MS_MAX, KEEP_ALIVE_IDLE_MS_M
 use jstorrent_io_proto::route::{PortKind, Route};
 use outbound::Outbound;
 use respond::Respond;
-
-/// Times `linger_ms` that a connection outlives its last answer while its peer still sends.
-const LINGERS_MAX: u64 = 15;
 
 /// A client's connection.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ mod tls;
 use crate::conn::End;
 use crate::conn::outgoing::{Outgoing, Slices};
 use crate::ids::ConnId;
+use crate::limits::{GRANT_DELAY_MS, STALL_LOOK_MS};
 use crate::service::io;
 use crate::state::State;
 use crate::state::births::{Connect, Opened, Opening};
@@ -21,12 +22,6 @@ use jstorrent_io_proto::message::ServerMessage;
 use read::Reading;
 use std::net::SocketAddr;
 use tls::Tls;
-
-/// How often a socket whose peer takes nothing is looked at once it may be the one to close, in milliseconds.
-const STALL_LOOK_MS: u64 = 1_000;
-
-/// How long grants for a few bytes wait for more, in milliseconds: a message for each would cost more than it tells.
-const GRANT_DELAY_MS: u64 = 50;
 
 /// A socket.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 
 use crate::conn::End;
 use crate::ids::ConnId;
+use crate::limits::UDP_CLOSE_WAIT_MS;
 use crate::service::io;
 use crate::state::State;
 use crate::state::births::{Bind, Opened, Opening};
@@ -13,9 +14,6 @@ use crate::time::Time;
 use jstorrent_io_proto::errno::Errno;
 use jstorrent_io_proto::message::ServerMessage;
 use std::net::SocketAddr;
-
-/// How long a closed socket's datagrams may wait for the kernel, in milliseconds.
-const CLOSE_WAIT_MS: u64 = 1_000;
 
 /// A socket.
 #[derive(Debug)]
@@ -98,7 +96,7 @@ impl Udp {
             return None;
         }
         // Datagrams are copied: room in the channel's buffer would be held for nothing.
-        self.in_line = !state.channels.may_fetch(self.channel, self.id);
+        self.in_line = !state.channels.may_gather(self.channel, self.id);
         (!self.in_line).then_some(scratch)
     }
 
@@ -143,7 +141,7 @@ impl Udp {
             Note::Close => match self.phase {
                 Phase::Binding { .. } => self.bound(state, Err(Errno::ECANCELED)),
                 _ => {
-                    self.phase = Phase::Closing { until: state.now.plus_ms(CLOSE_WAIT_MS) };
+                    self.phase = Phase::Closing { until: state.now.plus_ms(UDP_CLOSE_WAIT_MS) };
                     self.close_if_flushed(state);
                 }
             },

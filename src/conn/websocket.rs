@@ -3,12 +3,15 @@
 //! what waits to go out is the channel's (`state::channels`).
 
 mod inbound;
+mod lent;
 mod opening;
+mod room;
 mod unpack;
 
 use crate::conn::End;
 use crate::conn::outgoing::{Outgoing, Slices};
 use crate::ids::{ConnId, SessionId};
+use crate::limits::LARGE_SILENCE_MS;
 use crate::service::{session, stream};
 use crate::state::State;
 use crate::state::effects::Effect;
@@ -26,11 +29,6 @@ use jstorrent_io_proto::limits::{
 use jstorrent_io_proto::message::ServerMessage;
 use jstorrent_io_proto::rpc_info::roots_changed_json;
 use unpack::Unpacking;
-
-/// How long FILE_READs and FILE_WRITEs may make no progress before requests are read in spite of them, in milliseconds.
-const WORK_PATIENCE_MS: u64 = 5_000;
-/// How long the rest of a large message may be waited for, in milliseconds: others may wait for their turn.
-const LARGE_SILENCE_MS: u64 = 20_000;
 
 /// An `/io` connection.
 #[derive(Debug)]
@@ -63,6 +61,10 @@ pub struct WebSocket {
     unread_until: Time,
     /// When the next KEEPALIVE is due.
     keepalive_at: Time,
+    /// Since when its client took none of the buffers that were lent to it; never, where none are.
+    lent_since: Time,
+    /// When to see whether others wait for those.
+    lent_look_at: Time,
     end: Option<End>,
 }
 
@@ -119,6 +121,8 @@ impl WebSocket {
             large_was_late: false,
             unread_until: Time::NEVER,
             keepalive_at: Time::NEVER,
+            lent_since: Time::NEVER,
+            lent_look_at: Time::NEVER,
             end: None,
         };
         if authenticated || state.echoes {
@@ -179,7 +183,8 @@ impl WebSocket {
         };
         let large = if self.gathered() > 0 { self.heard_at.plus_ms(LARGE_SILENCE_MS) } else { Time::NEVER };
         let large = if self.hearing == Hearing::Open && !self.large_was_late { large } else { Time::NEVER };
-        phase.min(self.unread_until).min(self.ping_at()).min(self.keepalive_at).min(large)
+        let lent = self.lent_look_at.min(self.keepalive_at);
+        phase.min(self.unread_until).min(self.ping_at()).min(lent).min(large)
     }
 
     /// When its silence is worth a ping, or the end.
@@ -215,6 +220,7 @@ impl WebSocket {
             state.channels.push_frame(self.id, frame::PING, &[]);
         }
         self.check_large(state);
+        self.check_lent(state);
         if self.keepalive_at <= state.now {
             self.keepalive_at = state.now.plus_ms(WS_KEEPALIVE_INTERVAL_MS);
             state.tell(self.id, 0, &ServerMessage::Keepalive);
@@ -234,59 +240,6 @@ impl WebSocket {
 
     fn is_flushed(&self, state: &State) -> bool {
         state.channels.get(self.id).is_none_or(|channel| channel.waiting() == 0)
-    }
-
-    /// Room for incoming bytes; `None` while it does not read: its client takes no replies (it goes on when they have
-    /// been sent), or there is no memory for what it may send next ([`Note::ReadOn`]).
-    pub fn place<'a>(&'a mut self, state: &mut State, scratch: &'a mut [u8]) -> Option<&'a mut [u8]> {
-        let len = scratch.len().min(state.limits.channel_read_bytes).max(1);
-        if matches!(self.phase, Phase::Closing { .. }) {
-            return (!self.has_waiting()).then(|| &mut scratch[..len]);
-        }
-        if !state.channels.may_be_read(self.id) {
-            self.hearing = Hearing::Clogged;
-            return None;
-        }
-        let room = self.room(state);
-        if matches!(self.phase, Phase::Closing { .. }) {
-            return Some(&mut scratch[..len]);
-        }
-        if room == 0 {
-            self.hearing = Hearing::Shut;
-            if !state.unread_channels.iter().any(|(other, _)| *other == self.id) {
-                state.unread_channels.push((self.id, self.gathered()));
-            }
-            return None;
-        }
-        if self.hearing != Hearing::Open {
-            self.hearing = Hearing::Open;
-            self.heard(state);
-        }
-        Some(&mut scratch[..len.min(room)])
-    }
-
-    /// How much memory there is for what it may send next, in bytes.
-    fn room(&mut self, state: &mut State) -> usize {
-        if self.works_wait(state) || self.has_waiting() {
-            return 0;
-        }
-        let room = state.readable(self.id, self.gathered());
-        state.gathering.answered(self.id, self.gathered(), room);
-        if room == 0 && state.is_growth_hopeless(self.id, self.gathered()) {
-            self.close(state, close::TRY_AGAIN_LATER, "so much is open that there is no memory for this message");
-            state.turns.want(self.id);
-        }
-        room
-    }
-
-    /// Whether so much work on files is under way that there is no room for more, and it makes progress.
-    fn works_wait(&mut self, state: &State) -> bool {
-        let patient_until = state.works.progress_at().plus_ms(WORK_PATIENCE_MS);
-        let waits = state.works_are_full() && state.now < patient_until;
-        if waits {
-            self.unread_until = patient_until;
-        }
-        waits
     }
 
     /// A sign of life.
@@ -322,7 +275,9 @@ impl WebSocket {
     /// The kernel took `n` bytes.
     pub fn sent(&mut self, state: &mut State, n: usize) {
         let (channels, buffers) = (&mut state.channels, &mut state.buffers);
-        channels.sent(self.id, n, |buffer| buffers.give(buffer));
+        if channels.sent(self.id, n, |buffer| buffers.give(buffer)) {
+            self.took_lent(state);
+        }
         if self.hearing == Hearing::Clogged {
             self.heard(state);
         }
@@ -350,6 +305,7 @@ impl WebSocket {
             Note::Exit => self.close(state, close::GOING_AWAY, "the daemon is ending"),
             Note::Cut => self.finish(true),
             Note::RootsChanged => self.tell_roots(state),
+            Note::Queued if self.lent_since == Time::NEVER => self.took_lent(state),
             Note::RangeRequest(range) => self.tell_range(state, range),
             Note::RangeCancel(range) => {
                 state.tell(self.id, 0, &ServerMessage::RangeCancel { range_id: range.0 });
@@ -404,13 +360,13 @@ impl WebSocket {
 
     fn close_sockets(&mut self, state: &mut State) {
         let Some(channel) = state.channels.get_mut(self.id) else { return };
-        for (_, socket) in std::mem::take(&mut channel.ids) {
-            state.notes.send(socket, Note::Cut);
-        }
-        let Some(channel) = state.channels.get_mut(self.id) else { return };
-        let (works, openers) = (std::mem::take(&mut channel.works), std::mem::take(&mut channel.openers));
-        for work in works {
-            state.notes.send(work, Note::Cut);
+        let openers = std::mem::take(&mut channel.openers);
+        let ids = std::mem::take(&mut channel.ids).into_values();
+        let mut all: Vec<ConnId> = ids.chain(std::mem::take(&mut channel.works)).collect();
+        // The tables have an order of their own in each run; a seed must determine everything.
+        all.sort_unstable();
+        for one in all {
+            state.notes.send(one, Note::Cut);
         }
         for opener in openers {
             state.notes.send(opener, Note::Look);

@@ -13,6 +13,7 @@ use super::turn::{self, Budget, Edge};
 use crate::engine::Engine;
 use crate::ids::ConnId;
 use crate::job::{Ask, Done, Job, Stage};
+use crate::limits::POLL_EVENTS_MAX;
 use crate::state::effects::Effect;
 use crate::time::Time;
 use crate::workers::Workers;
@@ -33,7 +34,6 @@ pub const PARENT: Token = own_token(1);
 pub const SIGNALS: Token = own_token(2);
 const MAIN_LISTENER: Token = own_token(3);
 const STREAM_LISTENER: Token = own_token(4);
-const EVENTS_MAX: usize = 1024;
 
 /// When the engine's time zero was, in milliseconds since 1970, by the clock on the wall as it is `now`: that one jumps, as
 /// when a machine was asleep or is told the time at last.
@@ -118,7 +118,7 @@ impl<D: Disk> Reactor<D> {
     /// # Errors
     /// The poll itself fails: nothing can go on.
     pub fn run(mut self) -> io::Result<()> {
-        let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut events = Events::with_capacity(POLL_EVENTS_MAX);
         while !self.engine.is_over() {
             self.wait(&mut events)?;
             let now = self.now();

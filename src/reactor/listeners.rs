@@ -3,6 +3,7 @@
 use super::sources::Sources;
 use super::stream::Stream;
 use crate::engine::Engine;
+use crate::limits::ACCEPT_STARVED_MS;
 use crate::time::Time;
 use jstorrent_io_proto::route::PortKind;
 use mio::net::TcpListener;
@@ -11,8 +12,6 @@ use std::io;
 
 /// Connections accepted before others get their turn.
 const ACCEPTS_A_ROUND: usize = 64;
-/// How long nobody is accepted after the system was short of descriptors or memory, unless a connection closes.
-pub(super) const STARVED_MS: u64 = 100;
 /// Cached file descriptors that are given up when a connection could not be accepted for lack of them.
 const DESCRIPTORS_SHED: usize = 8;
 
@@ -104,7 +103,7 @@ impl Listeners {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.waiting = false,
                     Err(error) if is_shortage(&error) => {
                         if shed_descriptors(DESCRIPTORS_SHED) == 0 && !engine.shed() {
-                            self.starved = Some(now.plus_ms(STARVED_MS));
+                            self.starved = Some(now.plus_ms(ACCEPT_STARVED_MS));
                         }
                     }
                     // The client gave up meanwhile.

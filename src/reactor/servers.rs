@@ -1,10 +1,11 @@
 //! Listening sockets of clients: binding them, and accepting their peers as far as the engine takes them.
 
-use super::listeners::{STARVED_MS, is_shortage};
+use super::listeners::is_shortage;
 use super::sources::{Sources, token_of};
 use super::stream::Stream;
 use crate::engine::Engine;
 use crate::ids::ConnId;
+use crate::limits::ACCEPT_STARVED_MS;
 use crate::time::Time;
 use jstorrent_io_proto::errno::Errno;
 use mio::net::TcpListener;
@@ -117,7 +118,7 @@ impl Servers {
                 Ok((stream, remote)) => admit(registry, engine, sources, id, stream, remote),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => server.waiting = false,
                 Err(error) if is_shortage(&error) && shed() == 0 => {
-                    self.retry_at.get_or_insert(engine.state.now.plus_ms(STARVED_MS));
+                    self.retry_at.get_or_insert(engine.state.now.plus_ms(ACCEPT_STARVED_MS));
                     return self.starved.push(id);
                 }
                 // The peer gave up meanwhile, or there is a descriptor now.

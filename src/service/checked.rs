@@ -101,7 +101,10 @@ fn too_large() -> Refusal {
 }
 
 fn no_room() -> Refusal {
-    Refusal::because(Code::Overloaded, "So much is open that there is no memory for a body of this size: try again later.")
+    Refusal::because(
+        Code::Overloaded,
+        "So much is open that there is no memory for a body of this size: try again later.",
+    )
 }
 
 /// Begins a checked write.

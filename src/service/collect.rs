@@ -1,17 +1,15 @@
-//! A small body, collected whole before the endpoint sees it: JSON. Up to [`SMALL_BYTES_MAX`] it is kept by the
+//! A small body, collected whole before the endpoint sees it: JSON. Up to [`BODY_SMALL_BYTES_MAX`] it is kept by the
 //! connection; what announces more reserves its memory first, so that thousands of connections can't add up.
 
 use super::{Call, Cx, Intake, Step, Task, files, hash_files, paths, sockets, ticket};
 use crate::ids::SessionId;
+use crate::limits::BODY_SMALL_BYTES_MAX;
 use crate::service::answer::Answer;
 use crate::state::State;
 use crate::state::buffers::Reservation;
 use jstorrent_io_proto::error::{Code, Refusal};
 use jstorrent_io_proto::object::Object;
 use jstorrent_io_proto::route::{BodyRule, Endpoint};
-
-/// A body of that many bytes needs no reservation.
-pub const SMALL_BYTES_MAX: usize = 512;
 
 /// What was in the head that the endpoint needs once the body is there.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +45,7 @@ pub fn json(call: &Call<'_>) -> Result<Task, Refusal> {
     let endpoint = call.found.endpoint();
     let wanted = match endpoint {
         Endpoint::HashFiles => Some(hash_files::memory_bytes(announced)),
-        _ if announced.is_some_and(|length| length <= SMALL_BYTES_MAX as u64) => None,
+        _ if announced.is_some_and(|length| length <= BODY_SMALL_BYTES_MAX as u64) => None,
         _ => Some(announced.unwrap_or(bytes_max)),
     };
     Ok(Task::Collect(Collect {

@@ -5,15 +5,13 @@ use super::answer::Answer;
 use super::{Call, Cx, Intake, Step, Task, salvage};
 use crate::buffer::Buffer;
 use crate::job::{Algorithm, Ask, Done, Lane, SharedHasher};
+use crate::limits::HASH_BODY_JOBS_MAX;
 use crate::state::State;
 use crate::state::buffers::Account;
 use data_encoding::HEXLOWER;
 use jstorrent_io_proto::error::Refusal;
 use jstorrent_io_proto::route::Endpoint;
 use serde::Serialize;
-
-/// One at work and one behind it.
-const JOBS_OUT_MAX: usize = 2;
 
 /// One hash as JSON (PROTOCOL §5).
 #[derive(Serialize)]
@@ -80,7 +78,7 @@ impl HashBody {
     /// Sends out what has gathered, if it is worth a job or nothing else is out.
     fn submit(&mut self, cx: &mut Cx<'_>) {
         let enough = if self.jobs_out == 0 { 1 } else { cx.state.limits.body_batch_buffers };
-        if self.gathered.len() < enough || self.jobs_out == JOBS_OUT_MAX {
+        if self.gathered.len() < enough || self.jobs_out == HASH_BODY_JOBS_MAX {
             return;
         }
         if self.jobs_out == 0 {

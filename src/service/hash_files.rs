@@ -12,6 +12,7 @@ use super::{Cx, Step, salvage};
 use crate::conn::http::outbound::Outbound;
 use crate::ids::JobId;
 use crate::job::{Algorithm, Done};
+use crate::limits::HASH_BASE_BYTES;
 use crate::state::State;
 use crate::state::buffers::Reservation;
 use chunks::Chunks;
@@ -124,7 +125,7 @@ impl HashFiles {
     }
 
     fn reserve(&mut self, cx: &mut Cx<'_>, digest_bytes: u64) -> bool {
-        self.reservation = cx.state.reserve(parse::BASE_BYTES + digest_bytes, cx.me);
+        self.reservation = cx.state.reserve(HASH_BASE_BYTES + digest_bytes, cx.me);
         self.reservation.is_some()
     }
 

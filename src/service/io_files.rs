@@ -5,7 +5,7 @@ use super::{files, io};
 use crate::buffer::Block;
 use crate::ids::{ConnId, FileId};
 use crate::job::{DiskError, FileHandle};
-use crate::limits::{ENTRY_MARGIN_BYTES, WORK_BYTES};
+use crate::limits::WORK_BYTES;
 use crate::state::State;
 use crate::state::births::{Birth, FileTask, FileWork, Payload};
 use jstorrent_io_proto::digest::Digest;
@@ -79,7 +79,7 @@ pub fn write(
 
 fn may_begin(state: &State, channel: ConnId) -> bool {
     let mine = state.channels.get(channel).map(|channel| channel.works.len());
-    mine.is_some_and(|mine| state.works.may_begin(mine)) && state.entries_fit(WORK_BYTES + ENTRY_MARGIN_BYTES)
+    mine.is_some_and(|mine| state.works.may_begin(mine)) && state.entries_fit(WORK_BYTES)
 }
 
 fn find(state: &State, channel: ConnId, file_id: u32, end: u64) -> Result<Arc<FileHandle>, Errno> {

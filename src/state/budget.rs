@@ -110,6 +110,15 @@ impl State {
             && self.gathering.room(who, held, self.bulk_free_bytes()) == 0
     }
 
+    /// Whether anyone but `who`, and the work of the `/io` connection that it is, waits for memory that answers hold.
+    pub fn is_wanted(&self, who: ConnId) -> bool {
+        let mine = self.channels.get(who).map(|channel| &channel.works);
+        let is_other = |other: ConnId| other != who && !mine.is_some_and(|works| works.contains(&other));
+        self.gathering.waiting().is_some_and(is_other)
+            || self.buffers.waiting_for_answers().any(is_other)
+            || self.works.waiting_to_read().any(is_other)
+    }
+
     /// Takes one of the places for secured sockets for `who`, or puts it in line for one.
     pub fn take_secured(&mut self, who: ConnId) -> bool {
         let fits = self.entries_fit(TLS_SESSION_BYTES);

@@ -281,6 +281,12 @@ impl Buffers {
         self.bulk_line.front().map_or(0, |(_, buffers)| buffers * BUFFER_BYTES)
     }
 
+    /// Who waits for a reservation, or until clients have taken of what was lent to them.
+    pub fn waiting_for_answers(&self) -> impl Iterator<Item = ConnId> {
+        let for_clients = self.lines.get(&Account::CLIENTS).into_iter().flatten().copied();
+        self.bulk_line.iter().map(|(who, _)| *who).chain(for_clients)
+    }
+
     /// Bytes in buffers of reservations that wait for clients.
     pub fn lent_bytes(&self) -> usize {
         self.lent * BUFFER_BYTES

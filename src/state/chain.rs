@@ -2,9 +2,9 @@
 //! added is copied to the end, or was read there by the kernel; what is sent goes off the front. Nothing is ever
 //! shifted. It counts the memory that it holds, not only the bytes that are in it; the limits are its owners'.
 
-use super::small::BLOCK_BYTES_MAX;
 use super::spare::Spare;
 use crate::buffer::{BUFFER_BYTES, Buffer};
+use crate::limits::SMALL_BLOCK_BYTES_MAX;
 use std::collections::VecDeque;
 
 #[derive(Debug)]
@@ -158,7 +158,7 @@ impl Chain {
 
     /// A chunk for `len` bytes behind what waits already.
     fn fresh(&self, pool: &mut Pool, len: usize) -> Chunk {
-        if (self.bytes > BLOCK_BYTES_MAX || len > BLOCK_BYTES_MAX)
+        if (self.bytes > SMALL_BLOCK_BYTES_MAX || len > SMALL_BLOCK_BYTES_MAX)
             && let Some(buffer) = pool.take()
         {
             return Chunk::Pooled(buffer);

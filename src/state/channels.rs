@@ -9,11 +9,12 @@
 //! replies is not read (`may_be_read`), and, where many such clients add up, that the worst of them is cut off.
 
 mod batch;
+mod fetch;
 mod receive;
 
 use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::ids::{ConnId, SessionId};
-use crate::limits::Limits;
+use crate::limits::{BATCHED_MESSAGE_BYTES_MAX, FILE_DATA_FRAME_BUFFERS_MAX, Limits};
 use crate::state::chain::{Chain, Pool};
 use crate::state::notes::{Note, Notes};
 use crate::state::shelf::Shelf;
@@ -23,7 +24,7 @@ use jstorrent_io_proto::feature::{Feature, Features};
 use jstorrent_io_proto::frame::{self, HEADER_BYTES_MAX, OpCode};
 use jstorrent_io_proto::limits::SOCKET_WINDOW_BYTES_DEFAULT;
 use jstorrent_io_proto::message::ServerMessage;
-pub use receive::{RECV_BYTES_MAX, Way};
+pub use receive::Way;
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// The first id that the daemon picks (PROTOCOL §6.2, "Promises").
@@ -32,8 +33,6 @@ pub const FIRST_OWN_ID: u32 = 0x8000_0000;
 const READ_ROOM_BYTES_MIN: usize = 32 << 10;
 /// What the next peer that is woken to read is taken to bring, in bytes.
 const WOKEN_READ_BYTES: usize = 16 << 10;
-/// Buffers of one frame of a FILE_DATA.
-const FRAME_BUFFERS_MAX: usize = 16;
 
 /// One `/io` connection.
 #[derive(Debug)]
@@ -68,8 +67,14 @@ pub struct Channel {
     line: VecDeque<ConnId>,
     /// Those that were told to try, and have not yet.
     woken: Vec<ConnId>,
-    /// Work on files that would fetch for it while there was enough to send.
-    fetch_line: VecDeque<ConnId>,
+    /// UDP sockets that would read for it while there was enough to send.
+    datagram_line: VecDeque<ConnId>,
+    /// Work on files that would fetch for it while enough was fetched, and how many bytes each.
+    fetch_line: VecDeque<(ConnId, usize)>,
+    /// Bytes that such work is fetching.
+    fetching: usize,
+    /// Buffers of others that wait for its client.
+    lent: usize,
     /// Memory of what waits that is no buffer's, as it was counted last.
     heap: usize,
 }
@@ -93,7 +98,10 @@ impl Channel {
             closed: false,
             line: VecDeque::new(),
             woken: Vec::new(),
+            datagram_line: VecDeque::new(),
             fetch_line: VecDeque::new(),
+            fetching: 0,
+            lent: 0,
             heap: 0,
         }
     }
@@ -123,9 +131,19 @@ impl Channel {
         self.out.len() + self.batch.len()
     }
 
+    /// Whether anyone stands in line who would read or fetch for it.
+    fn is_crowded(&self) -> bool {
+        !(self.line.is_empty() && self.datagram_line.is_empty() && self.fetch_line.is_empty())
+    }
+
+    /// Whether buffers of others wait for the client.
+    pub fn holds_lent(&self) -> bool {
+        self.lent > 0
+    }
+
     /// Whether a message of that many bytes goes into a batch.
     fn batches(&self, len: usize) -> bool {
-        self.features.has(Feature::Batch) && len <= batch::MESSAGE_BYTES_MAX
+        self.features.has(Feature::Batch) && len <= BATCHED_MESSAGE_BYTES_MAX
     }
 }
 
@@ -136,6 +154,8 @@ pub struct Channels {
     pool: Pool,
     gather_bytes_max: usize,
     reply_bytes_max: usize,
+    fetch_bytes_max: usize,
+    fetch_small_bytes_max: usize,
     /// Memory of what waits that is no buffer's, over all channels.
     heap: usize,
     heap_bytes_max: usize,
@@ -156,6 +176,8 @@ impl Channels {
             ),
             gather_bytes_max: limits.channel_gather_bytes_max,
             reply_bytes_max: limits.channel_reply_bytes_max,
+            fetch_bytes_max: limits.channel_fetch_bytes_max,
+            fetch_small_bytes_max: limits.channel_fetch_small_bytes_max,
             heap: 0,
             heap_bytes_max: limits.channel_heap_bytes_max,
             encoded: Vec::new(),
@@ -317,35 +339,20 @@ impl Channels {
         let mut opcode = frame::BINARY;
         let mut left = buffers.into_iter().peekable();
         loop {
-            let part: Vec<Buffer> = left.by_ref().take(FRAME_BUFFERS_MAX).collect();
+            let part: Vec<Buffer> = left.by_ref().take(FILE_DATA_FRAME_BUFFERS_MAX).collect();
             let bytes: usize = part.iter().map(Buffer::len).sum();
             let last = left.peek().is_none();
             let mut header = [0; HEADER_BYTES_MAX];
             let len = frame::write_header(opcode, last, head.len() + bytes, &mut header);
             channel.out.append(&mut self.pool, &header[..len]);
             channel.out.append(&mut self.pool, head);
+            channel.lent += part.len();
             part.into_iter().for_each(|buffer| channel.out.lend(buffer));
             if last {
                 return self.count(id);
             }
             (head, opcode) = (&[], frame::CONTINUATION);
         }
-    }
-
-    /// Whether `who` may begin to fetch bytes for a channel's client; where not, it stands in line, and is told when
-    /// to try again.
-    pub fn may_fetch(&mut self, id: ConnId, who: ConnId) -> bool {
-        let Some(channel) = self.shelf.get_mut(id) else { return false };
-        if channel.out.len() < self.gather_bytes_max {
-            return true;
-        }
-        if channel.line.is_empty() && channel.fetch_line.is_empty() {
-            self.crowded.push(id);
-        }
-        if !channel.fetch_line.contains(&who) {
-            channel.fetch_line.push_back(who);
-        }
-        false
     }
 
     /// A read found nothing: room that was made for it goes back.
@@ -355,14 +362,20 @@ impl Channels {
         }
     }
 
-    /// The kernel took `n` bytes.
-    pub fn sent(&mut self, id: ConnId, n: usize, give: impl FnMut(Buffer)) {
-        let Some(channel) = self.shelf.get_mut(id) else { return };
-        channel.out.consume(&mut self.pool, n, give);
+    /// The kernel took `n` bytes. Returns whether a buffer of others went with them.
+    pub fn sent(&mut self, id: ConnId, n: usize, mut give: impl FnMut(Buffer)) -> bool {
+        let Some(channel) = self.shelf.get_mut(id) else { return false };
+        let mut given = 0;
+        channel.out.consume(&mut self.pool, n, |buffer| {
+            given += 1;
+            give(buffer);
+        });
+        channel.lent -= given;
         if channel.out.is_empty() {
             channel.replies = 0;
         }
         self.count(id);
+        given > 0
     }
 
     /// Whether requests may be read: the client takes the replies. Where much waits for all clients together, only of
@@ -387,7 +400,8 @@ impl Channels {
         let Some(channel) = self.shelf.get_mut(id) else { return };
         channel.woken.retain(|other| *other != who);
         channel.line.retain(|other| *other != who);
-        channel.fetch_line.retain(|other| *other != who);
+        channel.datagram_line.retain(|other| *other != who);
+        channel.fetch_line.retain(|(other, _)| *other != who);
     }
 
     /// At the end of a step: where there is room and someone waits for it, the first are told; as many as may fill it.
@@ -398,6 +412,7 @@ impl Channels {
             );
             notes.send(fattest, Note::Cut);
         }
+        self.wake_fetching(notes);
         let (shelf, pool, gather_bytes_max) = (&mut self.shelf, &self.pool, self.gather_bytes_max);
         self.crowded.retain(|id| {
             let Some(channel) = shelf.get_mut(*id) else { return false };
@@ -411,9 +426,9 @@ impl Channels {
                 notes.send(first, Note::ReadOn);
             }
             if channel.out.len() < gather_bytes_max {
-                channel.fetch_line.drain(..).for_each(|first| notes.send(first, Note::ReadOn));
+                channel.datagram_line.drain(..).for_each(|first| notes.send(first, Note::ReadOn));
             }
-            !(channel.line.is_empty() && channel.fetch_line.is_empty())
+            channel.is_crowded()
         });
     }
 }

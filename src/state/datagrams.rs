@@ -3,16 +3,13 @@
 //! to that, clients are not read until the kernel has taken some, which it does as fast as it can send.
 
 use crate::ids::ConnId;
+use crate::limits::{DATAGRAMS_QUEUED_BYTES_MAX, DATAGRAMS_UNRESOLVED_BYTES_MAX};
 use crate::state::shelf::Shelf;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-/// Memory that all datagrams for the kernel hold together, in bytes.
-pub const QUEUED_BYTES_MAX: usize = 2 << 20;
 /// From so many on clients are not read. What one read can bring fits the rest, whatever the size of its datagrams.
-const QUEUED_BYTES_FULL: usize = QUEUED_BYTES_MAX / 4;
-/// Memory that all datagrams for names that are being looked up hold together, in bytes.
-pub const UNRESOLVED_BYTES_MAX: usize = 512 << 10;
+const QUEUED_BYTES_FULL: usize = DATAGRAMS_QUEUED_BYTES_MAX / 4;
 /// What each is counted with beside its bytes.
 const OVERHEAD_BYTES: usize = 128;
 
@@ -128,7 +125,7 @@ impl Datagrams {
 
     /// Adds a datagram. Returns whether there was room for it.
     pub fn push(&mut self, id: ConnId, to: SocketAddr, data: &[u8]) -> bool {
-        let fits = self.queued_bytes + cost(data) <= QUEUED_BYTES_MAX;
+        let fits = self.queued_bytes + cost(data) <= DATAGRAMS_QUEUED_BYTES_MAX;
         let Some(socket) = self.shelf.get_mut(id).filter(|_| fits) else { return false };
         socket.queue.push_back((to, data.into()));
         self.queued_bytes += cost(data);
@@ -138,7 +135,7 @@ impl Datagrams {
     /// Adds a datagram for a name that is being looked up. Returns whether there was room for it.
     pub fn push_unresolved(&mut self, id: ConnId, datagram: Unresolved) -> bool {
         let cost = cost(&datagram.data);
-        let fits = self.unresolved_bytes + cost <= UNRESOLVED_BYTES_MAX;
+        let fits = self.unresolved_bytes + cost <= DATAGRAMS_UNRESOLVED_BYTES_MAX;
         let Some(socket) = self.shelf.get_mut(id).filter(|_| fits) else { return false };
         socket.unresolved.push_back(datagram);
         self.unresolved_bytes += cost;
@@ -183,9 +180,9 @@ mod tests {
         let (id, to) = (ConnId { slot: 1, serial: 1 }, SocketAddr::from(([127, 0, 0, 1], 9)));
         assert!(!datagrams.push(id, to, b"nobody"));
         datagrams.open(id, UdpSocket::new(ConnId::NOBODY, 7, to.ip()));
-        assert!(!datagrams.push(id, to, &vec![0; QUEUED_BYTES_MAX]), "too large");
+        assert!(!datagrams.push(id, to, &vec![0; DATAGRAMS_QUEUED_BYTES_MAX]), "too large");
         let fit = (0..).take_while(|_| datagrams.push(id, to, b"")).count();
-        assert_eq!(fit, QUEUED_BYTES_MAX / OVERHEAD_BYTES, "those without bytes count too");
+        assert_eq!(fit, DATAGRAMS_QUEUED_BYTES_MAX / OVERHEAD_BYTES, "those without bytes count too");
         let named = || Unresolved { host: "a.example".into(), port: 9, data: Box::new([0; 1000]) };
         assert!(datagrams.push_unresolved(id, named()), "names have room of their own");
         assert!(datagrams.is_full());

@@ -1,17 +1,14 @@
 //! Messages that arrive in pieces and are kept until they are whole, over all `/io` connections. Each grows with what
-//! has come, never by what was announced. Up to [`SMALL_BYTES_MAX`] any may, while all together stay within
+//! has come, never by what was announced. Up to [`MESSAGE_SMALL_BYTES_MAX`] any may, while all together stay within
 //! `limits.gather_bytes_max`; beyond either only one at a time: two that each hold half of the memory and wait for the
 //! other half would wait for ever. A large one lies in a [`Block`], which counts against the bulk budget until whoever
 //! shares it last lets it go.
 
 use crate::buffer::Block;
 use crate::ids::ConnId;
-use crate::limits::Limits;
+use crate::limits::{Limits, MESSAGE_SMALL_BYTES_MAX};
 use jstorrent_io_proto::limits::WS_MESSAGE_BYTES_MAX;
 use std::sync::Arc;
-
-/// A message up to this is a small one.
-pub const SMALL_BYTES_MAX: usize = 256 << 10;
 
 /// Who gathers how much.
 #[derive(Debug)]
@@ -34,7 +31,7 @@ impl Gathering {
         Gathering {
             small: 0,
             small_max: limits.gather_bytes_max,
-            read_max: limits.channel_read_bytes.clamp(1, SMALL_BYTES_MAX),
+            read_max: limits.channel_read_bytes.clamp(1, MESSAGE_SMALL_BYTES_MAX),
             large: None,
             waits: false,
             blocks: 0,
@@ -56,6 +53,11 @@ impl Gathering {
         self.waits
     }
 
+    /// Whose large message waits for bulk memory.
+    pub fn waiting(&self) -> Option<ConnId> {
+        self.large.filter(|_| self.waits)
+    }
+
     /// Whether `who` is the one that holds up others who have a large message.
     pub fn is_large(&self, who: ConnId) -> bool {
         self.large == Some(who)
@@ -68,28 +70,29 @@ impl Gathering {
                 // It can't grow: what is missing is an empty last frame, or one too many.
                 return self.read_max;
             }
-            return if held < SMALL_BYTES_MAX { self.read_max } else { self.read_max.min(bulk_free) };
+            return if held < MESSAGE_SMALL_BYTES_MAX { self.read_max } else { self.read_max.min(bulk_free) };
         }
-        let room = SMALL_BYTES_MAX.saturating_sub(held).min(self.small_max.saturating_sub(self.small));
+        let room =
+            MESSAGE_SMALL_BYTES_MAX.saturating_sub(held).min(self.small_max.saturating_sub(self.small));
         room.min(self.read_max)
     }
 
     fn is_small(&self, held: usize, more: usize) -> bool {
-        held + more <= SMALL_BYTES_MAX && self.small + more <= self.small_max
+        held + more <= MESSAGE_SMALL_BYTES_MAX && self.small + more <= self.small_max
     }
 
     /// `who`, which holds `held` bytes of a message, was given room, or none: where its message is the one that grows, it
     /// comes before all who reserve.
     pub fn answered(&mut self, who: ConnId, held: usize, room: usize) {
         if self.large == Some(who) {
-            self.waits = room == 0 && held >= SMALL_BYTES_MAX;
+            self.waits = room == 0 && held >= MESSAGE_SMALL_BYTES_MAX;
         }
     }
 
     /// `who` holds `now` bytes of a small message where it held `before`.
     pub fn resized(&mut self, who: ConnId, before: usize, now: usize) {
         self.small = self.small + now - before;
-        if now > before && (now > SMALL_BYTES_MAX || self.small > self.small_max) {
+        if now > before && (now > MESSAGE_SMALL_BYTES_MAX || self.small > self.small_max) {
             self.large.get_or_insert(who);
         }
     }
@@ -138,22 +141,22 @@ mod tests {
     #[test]
     fn one_large_message_at_a_time() {
         let mut gathering = gathering(1 << 20);
-        gathering.resized(id(1), 0, SMALL_BYTES_MAX);
-        gathering.resized(id(2), 0, SMALL_BYTES_MAX);
+        gathering.resized(id(1), 0, MESSAGE_SMALL_BYTES_MAX);
+        gathering.resized(id(2), 0, MESSAGE_SMALL_BYTES_MAX);
         let plenty = 1 << 20;
-        assert_eq!(gathering.room(id(1), SMALL_BYTES_MAX, plenty), 64 * KIB);
-        gathering.resized(id(1), SMALL_BYTES_MAX, SMALL_BYTES_MAX + 1);
-        assert_eq!(gathering.room(id(2), SMALL_BYTES_MAX, plenty), 0, "the first comes first");
-        assert_eq!(gathering.room(id(2), SMALL_BYTES_MAX - 5, plenty), 5, "but small ones may grow");
-        assert_eq!(gathering.room(id(1), SMALL_BYTES_MAX + 1, 7), 7, "no more than there is");
-        gathering.answered(id(2), SMALL_BYTES_MAX, 0);
+        assert_eq!(gathering.room(id(1), MESSAGE_SMALL_BYTES_MAX, plenty), 64 * KIB);
+        gathering.resized(id(1), MESSAGE_SMALL_BYTES_MAX, MESSAGE_SMALL_BYTES_MAX + 1);
+        assert_eq!(gathering.room(id(2), MESSAGE_SMALL_BYTES_MAX, plenty), 0, "the first comes first");
+        assert_eq!(gathering.room(id(2), MESSAGE_SMALL_BYTES_MAX - 5, plenty), 5, "but small ones may grow");
+        assert_eq!(gathering.room(id(1), MESSAGE_SMALL_BYTES_MAX + 1, 7), 7, "no more than there is");
+        gathering.answered(id(2), MESSAGE_SMALL_BYTES_MAX, 0);
         assert!(!gathering.waits_for_memory());
-        gathering.answered(id(1), SMALL_BYTES_MAX + 1, 0);
+        gathering.answered(id(1), MESSAGE_SMALL_BYTES_MAX + 1, 0);
         assert!(gathering.waits_for_memory());
-        gathering.resized(id(1), SMALL_BYTES_MAX + 1, 0);
+        gathering.resized(id(1), MESSAGE_SMALL_BYTES_MAX + 1, 0);
         gathering.let_pass(id(1));
         assert!(!gathering.waits_for_memory() && !gathering.is_large(id(1)));
-        assert_eq!(gathering.room(id(2), SMALL_BYTES_MAX, plenty), 64 * KIB);
+        assert_eq!(gathering.room(id(2), MESSAGE_SMALL_BYTES_MAX, plenty), 64 * KIB);
     }
 
     #[test]

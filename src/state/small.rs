@@ -2,13 +2,9 @@
 //! grows and shrinks the heap: two system calls, and every page cleared afresh. Blocks have sizes of powers of two; a
 //! few are kept of each, as long as any is used now and then.
 
-use crate::limits::SMALL_KEPT_BYTES_MAX;
+use crate::limits::{SMALL_BLOCK_BYTES_MAX, SMALL_BLOCK_BYTES_MIN, SMALL_KEPT_BYTES_MAX};
 
-/// The smallest block, in bytes.
-pub const BLOCK_BYTES_MIN: usize = 512;
-/// The largest block, in bytes.
-pub const BLOCK_BYTES_MAX: usize = 32 << 10;
-const SIZES: usize = (BLOCK_BYTES_MAX / BLOCK_BYTES_MIN).ilog2() as usize + 1;
+const SIZES: usize = (SMALL_BLOCK_BYTES_MAX / SMALL_BLOCK_BYTES_MIN).ilog2() as usize + 1;
 
 /// Free blocks.
 #[derive(Debug, Default)]
@@ -23,7 +19,7 @@ pub struct SmallBlocks {
 impl SmallBlocks {
     /// An empty block for `len` bytes, or for as many of them as the largest takes.
     pub fn take(&mut self, len: usize) -> Vec<u8> {
-        let bytes = len.clamp(BLOCK_BYTES_MIN, BLOCK_BYTES_MAX).next_power_of_two();
+        let bytes = len.clamp(SMALL_BLOCK_BYTES_MIN, SMALL_BLOCK_BYTES_MAX).next_power_of_two();
         self.used = true;
         match self.free[size_index(bytes)].pop() {
             Some(block) => {
@@ -37,7 +33,8 @@ impl SmallBlocks {
     /// A block is not needed at present.
     pub fn give(&mut self, mut block: Vec<u8>) {
         let bytes = block.capacity();
-        let is_one = bytes.is_power_of_two() && (BLOCK_BYTES_MIN..=BLOCK_BYTES_MAX).contains(&bytes);
+        let is_one =
+            bytes.is_power_of_two() && (SMALL_BLOCK_BYTES_MIN..=SMALL_BLOCK_BYTES_MAX).contains(&bytes);
         if is_one && self.bytes + bytes <= SMALL_KEPT_BYTES_MAX {
             block.clear();
             self.bytes += bytes;
@@ -60,7 +57,7 @@ impl SmallBlocks {
 
 /// Where blocks of that many bytes are kept.
 fn size_index(bytes: usize) -> usize {
-    (bytes / BLOCK_BYTES_MIN).ilog2() as usize
+    (bytes / SMALL_BLOCK_BYTES_MIN).ilog2() as usize
 }
 
 #[cfg(test)]
@@ -72,7 +69,10 @@ mod tests {
         let mut blocks = SmallBlocks::default();
         for len in [0, 1, 512, 513, 16 << 10, (16 << 10) + 1, 32 << 10, 1 << 20] {
             let mut block = blocks.take(len);
-            assert!(block.capacity() >= len.min(BLOCK_BYTES_MAX) && block.capacity() <= BLOCK_BYTES_MAX);
+            assert!(
+                block.capacity() >= len.min(SMALL_BLOCK_BYTES_MAX)
+                    && block.capacity() <= SMALL_BLOCK_BYTES_MAX
+            );
             block.push(7);
             let place = block.as_ptr();
             blocks.give(block);
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn no_more_are_kept_than_may_be() {
         let mut blocks = SmallBlocks::default();
-        let out: Vec<_> = (0..100).map(|_| blocks.take(BLOCK_BYTES_MAX)).collect();
+        let out: Vec<_> = (0..100).map(|_| blocks.take(SMALL_BLOCK_BYTES_MAX)).collect();
         out.into_iter().for_each(|block| blocks.give(block));
         assert_eq!(blocks.bytes, SMALL_KEPT_BYTES_MAX);
         blocks.give(Vec::with_capacity(1 << 20));

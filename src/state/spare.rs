@@ -4,6 +4,7 @@
 
 use super::small::SmallBlocks;
 use crate::buffer::Buffer;
+use crate::limits::MEMORY_REFUSED_MS;
 use crate::time::Time;
 
 /// Free buffers of one pool.
@@ -23,9 +24,6 @@ pub struct Spare {
     /// When it may be asked again.
     retry: Time,
 }
-
-/// How long the system is not asked again, once it had no memory.
-const REFUSED_MS: u64 = 100;
 
 impl Spare {
     /// Keeps nothing yet; later at most `max`, each until it was not needed for `idle_ms` milliseconds or twice that.
@@ -73,7 +71,7 @@ impl Spare {
             self.next_look = now.plus_ms(self.idle_ms);
         }
         if self.refused && self.retry == Time::NEVER {
-            self.retry = now.plus_ms(REFUSED_MS);
+            self.retry = now.plus_ms(MEMORY_REFUSED_MS);
         }
     }
 

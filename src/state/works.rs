@@ -3,13 +3,10 @@
 //! others, and a root may hold as much for its large reads as it leaves. Submits nothing.
 
 use crate::ids::{ConnId, RootNumber};
-use crate::limits::Limits;
+use crate::limits::{Limits, WRITE_HEADROOM_BYTES};
 use crate::state::notes::{Note, Notes};
 use crate::time::Time;
 use std::collections::{BTreeMap, VecDeque};
-
-/// Bulk memory that must be left for FILE_WRITEs that one read may bring, in bytes.
-const HEADROOM_BYTES: usize = 512 << 10;
 
 /// Work under way.
 #[derive(Debug)]
@@ -96,7 +93,7 @@ impl Works {
     pub fn are_full(&self, bulk_free: usize) -> bool {
         self.count >= self.count_max.div_ceil(2)
             || self.write_bytes > self.write_bytes_max / 2
-            || bulk_free < HEADROOM_BYTES && self.copied_bytes > self.floor_bytes / 2
+            || bulk_free < WRITE_HEADROOM_BYTES && self.copied_bytes > self.floor_bytes / 2
     }
 
     /// Work begins; for a FILE_WRITE with its bytes, and those of them that were copied.
@@ -153,6 +150,11 @@ impl Works {
                 reads.by_root.remove(&root);
             }
         }
+    }
+
+    /// Who waits to reserve for a large read.
+    pub fn waiting_to_read(&self) -> impl Iterator<Item = ConnId> {
+        self.reads.lines.values().flatten().copied()
     }
 
     /// `who` waits no more to read from a root.

@@ -8,6 +8,7 @@ mod sleepers;
 
 use super::completions::{Completions, Slot, Taken};
 use super::gauge::{Gauge, Load};
+use crate::limits::IDLE_LANES_MAX;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use sleepers::{Sleepers, Woken};
 use std::collections::HashMap;
@@ -19,9 +20,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
-
-/// Lanes that may keep threads in case that more is to do: more than a user has disks.
-const IDLE_LANES_MAX: usize = 16;
 
 /// What the threads of a pool do.
 pub trait Work: Send + Sync + 'static {

@@ -1,12 +1,10 @@
 //! Names to addresses, by the system's resolver. What was looked up lately is for `state::names` to know; here every
 //! question is put.
 
+use crate::limits::NAME_ADDRESSES_MAX;
 use crate::platform::names;
 use jstorrent_io_proto::host::Host;
 use std::net::IpAddr;
-
-/// Addresses of one name that are told.
-const ADDRESSES_MAX: usize = 32;
 
 /// At least one address, each once, in the system's order of preference.
 ///
@@ -20,7 +18,7 @@ pub(super) fn resolve(host: &str) -> Result<Vec<IpAddr>, i32> {
     };
     let mut distinct = Vec::new();
     for address in found.into_iter().map(|address| address.to_canonical()) {
-        if distinct.len() < ADDRESSES_MAX && !distinct.contains(&address) {
+        if distinct.len() < NAME_ADDRESSES_MAX && !distinct.contains(&address) {
             distinct.push(address);
         }
     }

@@ -1,6 +1,7 @@
 //! `/io` (PROTOCOL §6) under a clock that the test moves, with peers that it plays.
 
 mod budget;
+mod greedy;
 mod limits;
 mod names;
 mod times;

@@ -7,9 +7,9 @@ use super::unpack::{Stock, Unpacking};
 use super::{Hearing, Phase, WebSocket};
 use crate::buffer::Block;
 use crate::ids::ConnId;
+use crate::limits::MESSAGE_SMALL_BYTES_MAX;
 use crate::service::{io, io_files};
 use crate::state::State;
-use crate::state::gathering::SMALL_BYTES_MAX;
 use jstorrent_io_proto::envelope::Malformed;
 use jstorrent_io_proto::frame::{self, ClosePayload, DataKind, Event, Piece, Violation, close};
 use jstorrent_io_proto::limits::WS_MESSAGE_BYTES_MAX;
@@ -91,7 +91,9 @@ impl WebSocket {
             let mut bytes = std::mem::take(&mut self.behind);
             self.read(state, &mut bytes);
         }
-        if !self.has_waiting() {
+        if self.has_waiting() {
+            self.stand_unread(state);
+        } else {
             self.hearing = Hearing::Open;
             self.heard(state);
         }
@@ -381,7 +383,7 @@ impl Gathered {
     /// Adds a piece; `false` where there is no memory.
     fn add(&mut self, state: &mut State, who: ConnId, bytes: &[u8]) -> bool {
         if let Gathered::Small(small) = self {
-            if small.len() + bytes.len() <= SMALL_BYTES_MAX {
+            if small.len() + bytes.len() <= MESSAGE_SMALL_BYTES_MAX {
                 small.extend_from_slice(bytes);
                 return true;
             }

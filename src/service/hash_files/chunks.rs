@@ -2,10 +2,11 @@
 //! way nor what waits to be sent grows with the number of chunks; the digests of a JSON value do, and are bounded.
 
 use super::cutter::Cutter;
-use super::parse::{DIGEST_BYTES_MAX, chunks_per_job};
+use super::parse::chunks_per_job;
 use super::sources::Sources;
 use crate::conn::http::outbound::Outbound;
 use crate::job::{Algorithm, Ask, Chunk, Digest, DiskError, Lane};
+use crate::limits::{HASH_DIGEST_BYTES_MAX, HASH_QUEUE_BYTES_MAX};
 use crate::service::answer::{Answer, Content, Length};
 use crate::service::{Cx, Step, refusals};
 use crate::state::State;
@@ -16,8 +17,6 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// While more than this waits to be sent, no more is made.
-const QUEUE_BYTES_MAX: usize = 64 << 10;
 /// Digests that are written at a time.
 const DIGESTS_PER_PIECE: usize = 512;
 
@@ -53,7 +52,7 @@ impl Chunks {
         as_lines: bool,
     ) -> Result<Chunks, Refusal> {
         let count = total.div_ceil(chunk_bytes);
-        let count_max = DIGEST_BYTES_MAX / algorithm.digest_len() as u64;
+        let count_max = HASH_DIGEST_BYTES_MAX / algorithm.digest_len() as u64;
         if !as_lines && count > count_max {
             return Err(Refusal::because(
                 Code::BadParameter,
@@ -113,7 +112,7 @@ impl Chunks {
     pub(super) fn advance(&mut self, cx: &mut Cx<'_>, sources: &Sources, out: &Outbound) -> Step {
         self.submit(cx, sources, out);
         let is_complete = self.finished == self.count;
-        let room = out.queued_bytes() <= QUEUE_BYTES_MAX;
+        let room = out.queued_bytes() <= HASH_QUEUE_BYTES_MAX;
         match &mut self.output {
             Output::Json { failure: Some((_, error)), .. } => Step::Reply(refusals::disk(error).into()),
             Output::Json { digests, .. } if is_complete => {
@@ -149,7 +148,8 @@ impl Chunks {
         if let Output::Json { digests, .. } = &mut self.output {
             digests.resize(self.count as usize * self.algorithm.digest_len(), 0);
         }
-        while self.jobs < jobs_max && out.queued_bytes() <= QUEUE_BYTES_MAX && !self.output.has_failed() {
+        while self.jobs < jobs_max && out.queued_bytes() <= HASH_QUEUE_BYTES_MAX && !self.output.has_failed()
+        {
             let (mut chunks, mut uses) = (Vec::new(), None);
             while (chunks.len() as u64) < per_job
                 && let Some((chunk, file)) = self.cutter.next(sources)

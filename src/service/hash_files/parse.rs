@@ -3,8 +3,11 @@
 use super::sources::Sources;
 use super::{HashFiles, Want};
 use crate::job::Algorithm;
-use crate::limits::Limits;
-use crate::service::collect::{Pending, SMALL_BYTES_MAX, parse};
+use crate::limits::{
+    BODY_SMALL_BYTES_MAX, HASH_BASE_BYTES, HASH_DIGEST_BYTES_MAX, HASH_FEW_DIGEST_BYTES,
+    HASH_REMEMBERED_PER_BYTE, Limits,
+};
+use crate::service::collect::{Pending, parse};
 use crate::service::{Call, Cx, Task, files};
 use crate::state::State;
 use crate::state::buffers::Reservation;
@@ -15,15 +18,6 @@ use jstorrent_io_proto::path::RelPath;
 use jstorrent_io_proto::route::Endpoint;
 use serde::Deserialize;
 use std::borrow::Cow;
-
-/// What a request holds at least: the chunks of its jobs under way, a queue of lines, a few files, a few digests.
-pub(super) const BASE_BYTES: u64 = 256 << 10;
-/// Digests that those bytes have room for.
-const FEW_DIGEST_BYTES: u64 = 64 << 10;
-/// Digests that one answer may hold: 400,000 of SHA-1.
-pub(super) const DIGEST_BYTES_MAX: u64 = 8 << 20;
-/// What is remembered of a request, at most, for each byte of its body: a file that takes 36 of them costs 500.
-const REMEMBERED_PER_BYTE: u64 = 16;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -50,14 +44,14 @@ struct RangeBody<'a> {
 /// Memory that is reserved for a request whose body has that many bytes, or an unknown number.
 pub fn memory_bytes(announced: Option<u64>) -> u64 {
     match announced.unwrap_or(JSON_BODY_BYTES_MAX) {
-        small if small <= SMALL_BYTES_MAX as u64 => BASE_BYTES,
-        large => large * REMEMBERED_PER_BYTE + DIGEST_BYTES_MAX,
+        small if small <= BODY_SMALL_BYTES_MAX as u64 => HASH_BASE_BYTES,
+        large => large * HASH_REMEMBERED_PER_BYTE + HASH_DIGEST_BYTES_MAX,
     }
 }
 
 /// How much of a reservation is for digests.
 pub(super) fn digest_bytes_in(reserved: u64) -> u64 {
-    if reserved > DIGEST_BYTES_MAX { DIGEST_BYTES_MAX } else { FEW_DIGEST_BYTES }
+    if reserved > HASH_DIGEST_BYTES_MAX { HASH_DIGEST_BYTES_MAX } else { HASH_FEW_DIGEST_BYTES }
 }
 
 /// `POST /hash/from-file`: the body is there. `reservation`: what [`memory_bytes`] asked for.

@@ -5,18 +5,13 @@
 use super::ranges;
 use crate::conn::http::outbound::Outbound;
 use crate::ids::{ConnId, FileId, SessionId};
+use crate::limits::{STREAM_SETTLE_MS, STREAM_UNSETTLED_MS};
 use crate::service::Step;
 use crate::state::State;
 use crate::state::availability::Availability;
 use crate::state::ranges::{OpenRange, RangeId};
 use crate::time::Time;
 use jstorrent_io_proto::limits::{STREAM_ORPHAN_MS_MAX, STREAM_WINDOW_BYTES};
-
-/// How long a new stream waits before it asks, where another of its file was just abandoned while it asked. A player that
-/// looks for an index makes dozens of requests in a tenth of a second and keeps none of them.
-const SETTLE_MS: u64 = 20;
-/// How long after such an abandonment streams wait.
-const UNSETTLED_MS: u64 = 250;
 
 /// The supply of one stream.
 #[derive(Debug)]
@@ -64,7 +59,7 @@ impl Supply {
             file,
             stream_id: state.ranges.new_stream(),
             open: None,
-            ask_at: if unsettled { state.now.plus_ms(SETTLE_MS) } else { state.now },
+            ask_at: if unsettled { state.now.plus_ms(STREAM_SETTLE_MS) } else { state.now },
             alone_since: None,
             deadline: Time::NEVER,
         }
@@ -165,7 +160,7 @@ impl Supply {
     pub(super) fn release(&mut self, state: &mut State) {
         let waits_to_ask = self.deadline == self.ask_at;
         let asks = self.open.take().inspect(|id| ranges::cancel(state, *id)).is_some();
-        let unsettled_until = state.now.plus_ms(UNSETTLED_MS);
+        let unsettled_until = state.now.plus_ms(STREAM_UNSETTLED_MS);
         if let Some(deferred) = state.files.any_mut(self.file).and_then(|file| file.deferred.as_mut())
             && (asks || waits_to_ask)
         {

@@ -1,15 +1,12 @@
 //! Small messages to a client with the feature `batch`: those of one round leave as one BATCH, since what a message
 //! costs a browser is its event, not its bytes. One alone goes as it is; what is larger is not worth the copy.
 
+use crate::limits::BATCH_BYTES_MAX;
 use crate::state::chain::{Chain, Pool};
 use jstorrent_io_proto::envelope::{ENVELOPE_BYTES, Envelope};
 use jstorrent_io_proto::frame::{self, HEADER_BYTES_MAX};
 use jstorrent_io_proto::op::Op;
 
-/// The largest message that is put into a batch, in bytes.
-pub(super) const MESSAGE_BYTES_MAX: usize = 2 << 10;
-/// A batch of more than this goes out, and the next one begins.
-const BATCH_BYTES_MAX: usize = 32 << 10;
 /// Before each message in a batch: its length.
 const LENGTH_BYTES: usize = 4;
 

@@ -3,11 +3,10 @@
 
 use super::{Channels, READ_ROOM_BYTES_MIN};
 use crate::ids::ConnId;
+use crate::limits::RECV_BYTES_MAX;
 use jstorrent_io_proto::frame::{self, HEADER_BYTES_MAX};
 use jstorrent_io_proto::message::{DATA_HEAD_BYTES, tcp_recv_head};
 
-/// Most bytes of one TCP_RECV.
-pub const RECV_BYTES_MAX: usize = 128 << 10;
 /// What is read at a time where no buffer can be had: it is copied.
 const COPIED_READ_BYTES: usize = 2 << 10;
 /// Room for the head of a TCP_RECV before its data.
@@ -60,7 +59,7 @@ impl Channels {
         if has_room && channel.out.is_empty() {
             return Some(Way::Copied(COPIED_READ_BYTES));
         }
-        if channel.line.is_empty() && channel.fetch_line.is_empty() {
+        if !channel.is_crowded() {
             self.crowded.push(id);
         }
         channel.line.push_back(who);

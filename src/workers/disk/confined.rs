@@ -4,6 +4,7 @@
 
 use super::errors::of_path;
 use crate::job::{DiskError, PathStat, Root};
+use crate::limits::LINKS_MAX;
 use crate::platform::files::{self, Facts, Kind};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -12,9 +13,6 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
-
-/// Links that one name may lead through, as in the kernel.
-pub(super) const LINKS_MAX: usize = 40;
 
 /// The folder of `root`. Opened anew for each operation, so that a root that was replaced, unmounted or mounted over
 /// is never mistaken for what is there now.

@@ -4,6 +4,7 @@
 use super::confined::native;
 use super::errors::{of_path, too_many};
 use crate::job::DiskError;
+use crate::limits::{DELETE_OPEN_MAX, DELETE_PENDING_DEPTH_MAX, DELETE_PENDING_MAX};
 use crate::platform::files;
 use cap_std::fs::{Dir, DirEntry};
 use jstorrent_io_proto::path::RelPath;
@@ -18,12 +19,6 @@ pub(super) struct DeletionLimits {
     /// Folders in each other.
     pub(super) depth_max: usize,
 }
-
-/// Folders that are kept open on the way down; those above are opened again when it is their turn.
-const OPEN_MAX: usize = 16;
-/// Subfolders remembered for one folder before they are emptied, and below which depth only one is.
-const PENDING_MAX: usize = 64;
-const PENDING_DEPTH_MAX: usize = 64;
 
 /// Removes what `path` names.
 pub(super) fn delete(root: &Dir, path: &RelPath, limits: DeletionLimits) -> Result<(), DiskError> {
@@ -90,7 +85,7 @@ impl Sweep<'_> {
             return Err(too_many("folders in each other"));
         }
         self.levels.push(Level { name, folder: None, pending: Vec::new() });
-        if let Some(above) = self.levels.len().checked_sub(OPEN_MAX + 1) {
+        if let Some(above) = self.levels.len().checked_sub(DELETE_OPEN_MAX + 1) {
             self.levels[above].folder = None;
         }
         Ok(())
@@ -99,7 +94,7 @@ impl Sweep<'_> {
     /// Removes what is no folder from the deepest; returns some of the folders in it.
     fn clear(&mut self) -> Result<Vec<OsString>, DiskError> {
         let Some(folder) = self.open_deepest()? else { return Ok(Vec::new()) };
-        let pending_max = if self.levels.len() < PENDING_DEPTH_MAX { PENDING_MAX } else { 1 };
+        let pending_max = if self.levels.len() < DELETE_PENDING_DEPTH_MAX { DELETE_PENDING_MAX } else { 1 };
         let mut pending = Vec::new();
         for entry in folder.entries().map_err(of_path)? {
             let entry = entry.map_err(of_path)?;
@@ -169,7 +164,7 @@ impl Sweep<'_> {
                 other => other?,
             };
             if let Some((above, folder)) =
-                reached.replace((index, next)).filter(|(above, _)| above + OPEN_MAX > depth)
+                reached.replace((index, next)).filter(|(above, _)| above + DELETE_OPEN_MAX > depth)
             {
                 self.levels[above].folder = Some(folder);
             }

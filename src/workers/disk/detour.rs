@@ -2,9 +2,10 @@
 //! the root, and those as long as the contract allows. Rewrites names and decides nothing: what comes of it is confined
 //! again when it is used, so that no race with a link gains anything.
 
-use super::confined::{self, LINKS_MAX};
+use super::confined;
 use super::errors::of_path;
 use crate::job::{DiskError, Root};
+use crate::limits::LINKS_MAX;
 use cap_std::fs::Dir;
 use jstorrent_io_proto::path::RelPath;
 use std::ffi::OsString;

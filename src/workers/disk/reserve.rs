@@ -4,13 +4,11 @@
 use super::descriptors::Descriptor;
 use super::errors::of_file;
 use crate::job::DiskError;
+use crate::limits::HOLES_MAX;
 use crate::platform::files;
 use std::fs::File;
 use std::io;
 use std::sync::PoisonError;
-
-/// Holes of a file that are counted before its blocks are reserved.
-const HOLES_MAX: usize = 10_000;
 
 /// Makes the file at least `size` bytes long; returns its size then.
 pub(super) fn preallocate(descriptor: &Descriptor, size: u64, full: bool) -> Result<u64, DiskError> {

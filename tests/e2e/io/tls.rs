@@ -51,6 +51,19 @@ impl Server {
             tls.flush().is_ok()
         })
     }
+
+    /// Accepts one connection and shakes hands on it; it lasts until it is dropped.
+    fn shake_hands(&self) -> JoinHandle<TcpStream> {
+        let (listener, config) = (self.listener.try_clone().unwrap(), self.config.clone());
+        std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let mut tls = ServerConnection::new(config).unwrap();
+            while tls.is_handshaking() {
+                tls.complete_io(&mut socket).unwrap();
+            }
+            socket
+        })
+    }
 }
 
 /// A daemon that trusts that server's certificate, as a system's root.
@@ -234,4 +247,41 @@ fn what_was_sent_before_a_close_is_delivered_through_the_handshake() {
     assert_eq!(all, b"farewell");
     assert_eq!(ws.op(), Op::new(TCP_SECURED, 33, with_id(1, &[0])));
     assert_eq!(closed(&ws.op(), 1), (0, 0));
+}
+
+/// Sockets that the daemon secures at a time.
+const SESSIONS_MAX: u32 = 128;
+
+#[test]
+fn beyond_as_many_as_may_be_secured_the_next_waits_and_the_others_go_on() {
+    let server = Server::new(rustls::ALL_VERSIONS);
+    let daemon = daemon_that_trusts(&server);
+    let mut ws = open(&daemon);
+    let (first, last) = (1, SESSIONS_MAX + 1);
+    // All but the first only shake hands.
+    let data = pattern(1 << 20);
+    let echo = server.echo(data.len());
+    connect_to(&mut ws, first, server.port());
+    assert_eq!(secure(&mut ws, first, 0, "localhost"), 0);
+    let peers = (2..=SESSIONS_MAX).map(|id| {
+        let peer = server.shake_hands();
+        connect_to(&mut ws, id, server.port());
+        assert_eq!(secure(&mut ws, id, 0, "localhost"), 0);
+        peer
+    });
+    let peers = peers.collect::<Vec<_>>();
+    let waiting = server.shake_hands();
+    connect_to(&mut ws, last, server.port());
+    ws.send(&Op::new(TCP_SECURE, 44, with_id(last, b"\0localhost")));
+    // Meanwhile nothing is heard of that one.
+    ws.send(&tcp_send(first, &data));
+    assert!(receive(&mut ws, first, data.len()) == data);
+    assert!(echo.join().unwrap());
+    // It had said goodbye, and makes room.
+    assert_eq!(closed(&ws.op(), first), (0, 0));
+    let outcome = ws.op_of(TCP_SECURED);
+    assert_eq!((outcome.request_id, outcome.u32_at(0), outcome.payload[4]), (44, last, 0));
+    for peer in peers.into_iter().chain([waiting]) {
+        peer.join().unwrap();
+    }
 }

@@ -20,7 +20,10 @@ pub(crate) fn check(engine: &Engine, workers: &Workers, links: &BTreeMap<usize, 
     assert!(state.buffers.bulk_reserved_bytes() <= bulk_max, "more was reserved than there is");
     // One read beyond it, before anyone looks.
     let held = state.bulk_held_bytes();
-    assert!(held <= bulk_max + state.limits.channel_read_bytes + 2 * BUFFER_BYTES, "{held} bytes of the budget");
+    assert!(
+        held <= bulk_max + state.limits.channel_read_bytes + 2 * BUFFER_BYTES,
+        "{held} bytes of the budget"
+    );
     let with_workers: usize = workers.jobs().map(|job| buffers_of(job).len()).sum();
     let paid = state.buffers.bulk_reserved_bytes() / BUFFER_BYTES;
     assert!(with_workers <= out + paid, "workers have buffers that nobody took");
