@@ -3,6 +3,7 @@
 
 use crate::buffer::BUFFER_BYTES;
 use jstorrent_io_proto::limits::PEER_STALL_MS_MAX_FULL;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The bounds in force. [`Limits::default`] is what the daemon runs with.
@@ -336,8 +337,10 @@ impl Default for WorkerLimits {
     }
 }
 
+/// Asked once: on Linux the answer takes reading several files.
 fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// How long a client may take nothing of what was read for it while others wait for that memory, in milliseconds; as long

@@ -64,13 +64,14 @@ fn has_any(head: &jstorrent_io_proto::request::Head<'_>, name: &str) -> bool {
 pub fn query(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let query = Query::new(Some(text));
+    let pairs: Vec<_> = text
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(key, value)| (decode(key, Plus::Space), value))
+        .collect();
     for name in ["path", "offset", "root_key", "a"] {
-        let values: Vec<_> = text
-            .split('&')
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .filter(|(key, _)| decode(key, Plus::Space).as_deref() == Some(name))
-            .map(|(_, value)| decode(value, Plus::Space))
-            .collect();
+        let named = pairs.iter().filter(|(key, _)| key.as_deref() == Some(name));
+        let values: Vec<_> = named.map(|(_, value)| decode(value, Plus::Space)).collect();
         assert_eq!(query.has(name), !values.is_empty());
         match (query.get(name), values.as_slice()) {
             (Ok(None), []) | (Err(_), [None] | [_, _, ..]) => {}

@@ -7,6 +7,9 @@ use super::io::swarm::{self as io_swarm, IoSwarm};
 use super::workers::Pace;
 use jstorrent_io_daemon::limits::Limits;
 
+/// Bytes read at a time in a run that a fuzzer chooses.
+const FUZZED_READ_BYTES_MAX: usize = 16 << 10;
+
 /// Who takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -75,6 +78,11 @@ impl Swarm {
         if kind != Kind::Http {
             io_swarm::limits(dice, &mut limits);
         }
+        if dice.is_fuzzer() {
+            // Its bytes choose little data: a large block to read into would cost more than all the rest of a run.
+            limits.head_read_bytes = limits.head_read_bytes.min(FUZZED_READ_BYTES_MAX);
+            limits.channel_read_bytes = limits.channel_read_bytes.min(FUZZED_READ_BYTES_MAX);
+        }
         let mut io = IoSwarm::draw(dice, kind == Kind::Io, &limits);
         if kind == Kind::Http {
             io.clients = 0;
@@ -83,6 +91,7 @@ impl Swarm {
         let body_max = match limits.turn_bytes_max.min(limits.head_read_bytes) {
             0..64 => dice.pick(&[40, 400]),
             64..4096 => dice.pick(&[400, 4_000, 20_000]),
+            _ if dice.is_fuzzer() => dice.pick(&[400, 4_000, 20_000]),
             _ => dice.pick(&[400, 20_000, 300_000, 700_000]),
         };
         let fine = dice.chance(300);

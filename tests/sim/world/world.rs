@@ -33,6 +33,7 @@ use jstorrent_io_proto::token::Token;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::LazyLock;
 
 const SECOND: u64 = 1_000_000;
 /// How long trouble lasts at most.
@@ -139,7 +140,7 @@ impl World {
             clients: Vec::new(),
             shadow: Shadow::default(),
             shared_bytes: 0,
-            trace: Trace::new(),
+            trace: Trace::new(dice.is_fuzzer()),
             recovering: false,
             roots_changed: false,
             steps: 0,
@@ -149,8 +150,8 @@ impl World {
             swarm,
         };
         world.trace.note(0, || format!("{:?}", world.swarm));
-        world.engine.configure(Ok(rpc_info(&["r0", "r1"])));
-        world.workers.disk.set_config(Ok(rpc_info(&["r0", "r1"])));
+        world.engine.configure(Ok(ALL_ROOTS.clone()));
+        world.workers.disk.set_config(Ok(ALL_ROOTS.clone()));
         world.people();
         world.io_people();
         world
@@ -162,6 +163,8 @@ impl World {
         self.shared_bytes = self.dice.pick(SHARED_BYTES).min(1_000 + 4 * self.swarm.body_max);
         if count == 0 {
             self.shared_bytes = 0;
+        } else if self.dice.is_fuzzer() {
+            self.shared_bytes = self.shared_bytes.min(SHARED_BYTES[1]);
         }
         let common = data(&mut self.dice, self.shared_bytes);
         let striped = data(&mut self.dice, self.shared_bytes);
@@ -715,6 +718,9 @@ fn profile(keys: &[&str]) -> Profile {
     };
     Profile { extension_id: Some("abcdefgh".to_owned()), roots: keys.iter().map(root).collect() }
 }
+
+/// rpc-info.json with all roots that there are.
+static ALL_ROOTS: LazyLock<Vec<u8>> = LazyLock::new(|| rpc_info(&["r0", "r1"]));
 
 /// rpc-info.json with these roots.
 fn rpc_info(keys: &[&str]) -> Vec<u8> {

@@ -70,6 +70,8 @@ pub(crate) struct IoLink {
     pub(crate) number: usize,
     /// What it says and is told, for the trace.
     pub(crate) log: Vec<String>,
+    /// The trace wants no words.
+    mute: bool,
     /// It has sent no message.
     is_fresh: bool,
     /// Its sockets may end.
@@ -92,12 +94,13 @@ pub(crate) struct IoLink {
 }
 
 impl IoLink {
-    pub(crate) fn new(socket: Rc<SimSocket>, number: usize, client: usize, ops: u64) -> IoLink {
+    pub(crate) fn new(socket: Rc<SimSocket>, number: usize, client: usize, ops: u64, mute: bool) -> IoLink {
         IoLink {
             socket,
             client,
             number,
             log: Vec::new(),
+            mute,
             is_excused: false,
             read_at: (0, 0),
             is_fresh: true,
@@ -134,6 +137,10 @@ impl IoLink {
             bored: 0,
             moved: false,
         }
+    }
+
+    fn note(&mut self, what: impl FnOnce() -> String) {
+        self.log.push(if self.mute { String::new() } else { what() });
     }
 
     /// A number for a request that bears one.
@@ -188,7 +195,7 @@ impl IoLink {
         message: &ClientMessage<'_>,
     ) {
         let mut bytes = Vec::new();
-        self.log.push(format!("says {request} {}", short(format!("{message:?}"))));
+        self.note(|| format!("says {request} {}", short(format!("{message:?}"))));
         if let Some(batch) = &mut self.batch {
             message.encode_binary(request, &mut bytes);
             return batch.push(bytes);
@@ -404,7 +411,7 @@ impl IoLink {
         message: &ServerMessage<'_>,
         end: u64,
     ) {
-        self.log.push(format!("is told {request} {}", short(format!("{message:?}"))));
+        self.note(|| format!("is told {request} {}", short(format!("{message:?}"))));
         self.ledger.message(net, troubles, request, message);
         if self.ledger.authenticated && self.doom == Some(1008) && !self.is_doomed {
             self.doom = None;

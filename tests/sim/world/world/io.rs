@@ -122,7 +122,7 @@ impl World {
         let number = self.links_made;
         self.trace.note(self.now, || format!("/io client {index} connects as {number}"));
         let ops = self.dice.size(self.swarm.io.ops);
-        let mut link = IoLink::new(socket, number, index, ops);
+        let mut link = IoLink::new(socket, number, index, ops, self.trace.is_mute());
         let mut scene = Scene {
             dice: &mut self.dice,
             swarm: &self.swarm.io,
