@@ -73,7 +73,7 @@ pub fn open(cx: &mut Cx<'_>, pending: Pending, body: &[u8]) -> Result<Task, Refu
     let session = pending.session.ok_or(Code::SessionRequired)?;
     let body: OpenBody = parse(body)?;
     let channel = newest_channel(cx.state, session).ok_or(Code::NoIoChannel)?;
-    let wire = cx.state.channels.get_mut(channel).ok_or(Code::NoIoChannel)?.pick_id();
+    let wire = cx.state.channels.pick_id(channel).ok_or(Code::NoIoChannel)?;
     let phase = match body.protocol {
         Protocol::Tcp => connect(cx, channel, wire, &body)?,
         Protocol::Udp => match (body.host, body.port) {

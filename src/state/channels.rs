@@ -55,7 +55,6 @@ pub struct Channel {
     pub works: HashSet<ConnId>,
     /// Requests over HTTP that wait for a socket to open here.
     pub openers: Vec<ConnId>,
-    last_own_id: u32,
     out: Chain,
     /// Small messages that wait for others of their round.
     batch: Batch,
@@ -91,7 +90,6 @@ impl Channel {
             ids: HashMap::new(),
             works: HashSet::new(),
             openers: Vec::new(),
-            last_own_id: FIRST_OWN_ID - 1,
             out: Chain::default(),
             batch: Batch::default(),
             replies: 0,
@@ -103,16 +101,6 @@ impl Channel {
             fetching: 0,
             lent: 0,
             heap: 0,
-        }
-    }
-
-    /// An id that the daemon picks.
-    pub fn pick_id(&mut self) -> u32 {
-        loop {
-            self.last_own_id = self.last_own_id.checked_add(1).unwrap_or(FIRST_OWN_ID);
-            if !self.ids.contains_key(&self.last_own_id) {
-                return self.last_own_id;
-            }
         }
     }
 
@@ -163,6 +151,8 @@ pub struct Channels {
     encoded: Vec<u8>,
     /// Channels with someone in line.
     crowded: Vec<ConnId>,
+    /// The last id that was picked for a client.
+    last_own_id: u32,
 }
 
 impl Channels {
@@ -182,6 +172,19 @@ impl Channels {
             heap_bytes_max: limits.channel_heap_bytes_max,
             encoded: Vec::new(),
             crowded: Vec::new(),
+            last_own_id: FIRST_OWN_ID - 1,
+        }
+    }
+
+    /// An id that the daemon picks for a socket of that channel. No other has it as well: over HTTP a socket is named
+    /// without its channel, and a session may have several.
+    pub fn pick_id(&mut self, id: ConnId) -> Option<u32> {
+        let channel = self.shelf.get(id)?;
+        loop {
+            self.last_own_id = self.last_own_id.checked_add(1).unwrap_or(FIRST_OWN_ID);
+            if !channel.ids.contains_key(&self.last_own_id) {
+                return Some(self.last_own_id);
+            }
         }
     }
 

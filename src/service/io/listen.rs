@@ -80,7 +80,7 @@ pub fn may_accept(state: &State, server: ConnId) -> bool {
 /// A peer of a listener was accepted: the connection that it becomes.
 pub fn accept(state: &mut State, server: ConnId, remote: SocketAddr) -> Option<ConnId> {
     let (channel_id, server_id) = *state.servers.get(server)?;
-    let socket_id = state.channels.get_mut(channel_id)?.pick_id();
+    let socket_id = state.channels.pick_id(channel_id)?;
     let id = state.identities.reserve();
     super::tcp::open(state, channel_id, socket_id, id);
     state.births.add(id, Birth::Accepted);

@@ -79,6 +79,21 @@ fn a_udp_socket_has_a_default_destination() {
 }
 
 #[test]
+fn a_socket_is_closed_on_the_connection_that_has_it() {
+    let daemon = Daemon::start(&[]);
+    let open_udp = || control(&daemon, "open", "s", &json!({"protocol": "udp"})).expect(200).json();
+    let mut older = open(&daemon);
+    let first = open_udp()["socketId"].clone();
+    let mut newer = open(&daemon);
+    let second = open_udp()["socketId"].clone();
+    assert_ne!(first, second);
+    control(&daemon, "close", "s", &json!({"socketId": first})).expect(200);
+    assert_eq!(older.op_of(0x24).u32_at(0), first);
+    control(&daemon, "close", "s", &json!({"socketId": second})).expect(200);
+    assert_eq!(newer.op_of(0x24).u32_at(0), second);
+}
+
+#[test]
 fn a_request_whose_channel_goes_is_answered() {
     let daemon = Daemon::start(&[]);
     let ws = open(&daemon);
