@@ -291,7 +291,8 @@ fn opened_answer(cx: &mut Cx<'_>, session: SessionId, deferred: bool, opened: Op
         session,
         handle: opened.file,
         deferred: deferred.then(|| stream::new_deferred(state)),
-        mtime_ms: opened.mtime_ms,
+        // RFC 9110 §8.8.2.1: no validator lies in the future.
+        mtime_ms: opened.mtime_ms.min(state.wall_ms()),
         tag,
         in_use: 0,
         closing: None,

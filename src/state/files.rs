@@ -18,7 +18,8 @@ pub struct OpenFile {
     pub handle: Arc<FileHandle>,
     /// Its bytes are there only when the client says so (PROTOCOL §5); `None`: they all are.
     pub deferred: Option<Deferred>,
-    /// Last change when it was opened, in milliseconds since 1970: validators don't change while it is open.
+    /// Last change when it was opened, or that opening if it is earlier, in milliseconds since 1970: validators don't
+    /// change while it is open.
     pub mtime_ms: u64,
     /// Tells this opening from all others in an `ETag`.
     pub tag: u64,

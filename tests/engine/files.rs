@@ -133,3 +133,21 @@ fn a_body_is_an_object() {
     }
     bench.assert_at_rest();
 }
+
+#[test]
+fn no_validator_lies_in_the_future() {
+    // By the harness's clock it is 2023; the file system has another one.
+    let mut bench = Bench::new();
+    bench.write("f", "x");
+    let file = bench.open("f", false);
+    for _ in 0..2 {
+        let request = bench.request("GET", &format!("/stream/{file}")).session("s");
+        let answer = bench.call(request).ok();
+        assert_eq!(
+            answer.field("Last-Modified"),
+            Some("Tue, 14 Nov 2023 22:13:20 GMT"),
+            "that of the opening"
+        );
+        bench.wait_ms(5_000);
+    }
+}
