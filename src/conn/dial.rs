@@ -38,8 +38,23 @@ struct Race {
     attempts: Vec<ConnId>,
     /// When the next address joins, whatever the others do.
     next_at: Time,
-    /// Why the last address that failed did.
+    /// Why there is no connection, as far as is known.
     errno: Errno,
+}
+
+impl Race {
+    /// An address failed. What one of them answered says more than that another can't be reached from here at all, as
+    /// those of a family that this machine does not have.
+    fn failed(&mut self, attempt: ConnId, errno: Errno) {
+        self.attempts.retain(|other| *other != attempt);
+        if !is_of_this_machine(errno) || is_of_this_machine(self.errno) {
+            self.errno = errno;
+        }
+    }
+}
+
+fn is_of_this_machine(errno: Errno) -> bool {
+    matches!(errno, Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL | Errno::ENETUNREACH)
 }
 
 impl Dial {
@@ -118,8 +133,7 @@ impl Dial {
         for opening in state.openings.take(self.id).unwrap_or_default() {
             match (opening.outcome, &mut self.race) {
                 (Err(errno), Some(race)) => {
-                    race.attempts.retain(|attempt| *attempt != opening.conn);
-                    race.errno = errno;
+                    race.failed(opening.conn, errno);
                     // RFC 8305 §5: a failure does not wait for the delay.
                     race.next_at = state.now;
                 }

@@ -52,6 +52,27 @@ fn where_no_address_answers_the_last_reason_is_told() {
 }
 
 #[test]
+fn an_address_that_this_machine_has_no_way_to_hides_no_answer() {
+    let mut bench =
+        Bench::with(Limits::default(), |_| {}).with_names(&[("peer", &["192.0.2.1", "192.0.2.2", "::2"])]);
+    let io = bench.io_with(&[]);
+    let unreachable = [Errno::EADDRNOTAVAIL, Errno::ENETUNREACH, Errno::EAFNOSUPPORT];
+    let told = |bench: &mut Bench, id: u32, errnos: [Errno; 3]| {
+        bench.op(io, TCP_CONNECT, 1, &host(id, 80, "peer"));
+        for errno in errnos {
+            bench.answer_connect(Some(errno));
+        }
+        outcome(&bench.frames(io)[0], TCP_CONNECTED)
+    };
+    for (id, errno) in unreachable.into_iter().enumerate() {
+        let refused = Errno::ECONNREFUSED;
+        assert_eq!(told(&mut bench, id as u32, [refused, errno, errno]), (1, 111));
+        assert_eq!(told(&mut bench, id as u32, [errno, refused, errno]), (1, 111));
+    }
+    assert_eq!(told(&mut bench, 9, unreachable), (1, 97), "the last, where none says more");
+}
+
+#[test]
 fn a_datagram_for_a_name_goes_to_a_family_that_its_socket_has() {
     let both = &["192.0.2.1", "2001:db8::1"][..];
     let mut bench =
