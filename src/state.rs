@@ -251,9 +251,9 @@ impl State {
         }
     }
 
-    /// Whether as much waits for peers as may. Then `/io` connections are not read.
-    pub fn peers_are_full(&self) -> bool {
-        self.sockets.is_full(|| self.left_for_peers())
+    /// Whether as much waits for peers of an `/io` connection as may. Then it is not read.
+    pub fn peers_are_full(&self, channel: ConnId) -> bool {
+        self.sockets.is_full(channel, || self.left_for_peers())
     }
 
     /// Whether so many FILE_READs and FILE_WRITEs are under way that `/io` connections are not read until some have
@@ -264,7 +264,7 @@ impl State {
 
     /// How many bytes an `/io` connection that holds `held` of a message may read; 0: none at present.
     pub fn readable(&self, who: ConnId, held: usize) -> usize {
-        if self.peers_are_full() || self.datagrams.is_full() {
+        if self.peers_are_full(who) || self.datagrams.is_full() {
             0
         } else {
             self.gathering.room(who, held, self.bulk_free_bytes())

@@ -197,7 +197,7 @@ impl Dial {
         }
         if self.look_at <= state.now {
             // PROTOCOL §6.3: as with a peer that takes nothing.
-            if state.peers_are_full() {
+            if state.peers_are_full(self.channel) {
                 return self.fail(state, Errno::ETIMEDOUT);
             }
             self.look_at = state.now.plus_ms(STALL_LOOK_MS);

@@ -203,7 +203,7 @@ impl Tcp {
 
     /// PROTOCOL §6.3: its peer took none of the waiting bytes for so long that it must not hold up the others.
     fn is_stalled(&self, state: &State) -> bool {
-        let full = state.peers_are_full();
+        let full = state.peers_are_full(self.channel);
         let patience_ms = if full { PEER_STALL_MS_MAX_FULL } else { PEER_STALL_MS_MAX };
         !self.is_flushed(state) && self.progress_at.plus_ms(patience_ms) <= state.now
     }

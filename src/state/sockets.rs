@@ -11,6 +11,7 @@ use crate::state::chain::{Chain, Pool};
 use crate::state::shelf::Shelf;
 use crate::state::spare::Spare;
 use jstorrent_io_proto::limits::SOCKET_WINDOW_BYTES_DEFAULT;
+use std::collections::BTreeMap;
 
 /// Bytes that the kernel took are granted anew once they are that many, a quarter of the window; fewer once nothing
 /// follows them for a while ([`Socket::grant_rest`]).
@@ -144,6 +145,8 @@ pub struct Sockets {
     shelf: Shelf<Socket>,
     pool: Pool,
     held: usize,
+    /// Of which channel's sockets, where any.
+    by_channel: BTreeMap<ConnId, usize>,
     floor_bytes: usize,
 }
 
@@ -158,6 +161,7 @@ impl Sockets {
                 Spare::new(limits.bulk_bytes_max / BUFFER_BYTES, limits.buffers_idle_ms),
             ),
             held: 0,
+            by_channel: BTreeMap::new(),
             floor_bytes: limits.bulk_floor_bytes,
         }
     }
@@ -187,8 +191,9 @@ impl Sockets {
     /// A socket ends; what waits is dropped.
     pub fn close(&mut self, id: ConnId) -> Option<Socket> {
         let mut socket = self.shelf.take(id)?;
-        self.held -= socket.queue.held();
+        let before = socket.queue.held();
         socket.queue.clear(&mut self.pool, |_| {});
+        self.count(socket.channel, before, 0);
         Some(socket)
     }
 
@@ -234,28 +239,43 @@ impl Sockets {
             credit.send_left -= bytes;
         }
         socket.used = true;
-        let first = socket.queue.is_empty();
-        self.held -= socket.queue.held();
+        let (first, before) = (socket.queue.is_empty(), socket.queue.held());
         socket.queue.append(&mut self.pool, bytes);
-        self.held += socket.queue.held();
+        let (channel, after) = (socket.channel, socket.queue.held());
+        self.count(channel, before, after);
         Pushed::Queued { first }
     }
 
     /// The kernel took `n` bytes for the peer; what the client is to be granted for it.
     pub fn sent(&mut self, id: ConnId, n: usize) -> Option<u32> {
         let socket = self.shelf.get_mut(id)?;
-        self.held -= socket.queue.held();
+        let before = socket.queue.held();
         socket.queue.consume(&mut self.pool, n, |_| {});
-        self.held += socket.queue.held();
-        socket.grant(n)
+        let (channel, after, grant) = (socket.channel, socket.queue.held(), socket.grant(n));
+        self.count(channel, before, after);
+        grant
+    }
+
+    /// A queue of that channel's holds `after` bytes where it held `before`.
+    fn count(&mut self, channel: ConnId, before: usize, after: usize) {
+        if before == after {
+            return;
+        }
+        self.held = self.held + after - before;
+        let mine = self.by_channel.entry(channel).or_default();
+        *mine = *mine + after - before;
+        if *mine == 0 {
+            self.by_channel.remove(&channel);
+        }
     }
 
     /// The peer takes nothing any more: what waits is dropped, and nothing more is taken.
     pub fn break_off(&mut self, id: ConnId) {
         let Some(socket) = self.shelf.get_mut(id) else { return };
-        self.held -= socket.queue.held();
+        let (channel, before) = (socket.channel, socket.queue.held());
         socket.queue.clear(&mut self.pool, |_| {});
         socket.deaf = true;
+        self.count(channel, before, 0);
     }
 
     /// Memory that holds bytes towards peers.
@@ -263,9 +283,15 @@ impl Sockets {
         self.held
     }
 
-    /// Whether clients are not read, because as much waits for peers as may: what checked writes leave of the bulk
-    /// budget, and at any rate the floor. It never lasts: a peer that takes nothing for 5 s meanwhile is closed.
-    pub fn is_full(&self, bulk_left: impl FnOnce() -> usize) -> bool {
-        self.held > self.floor_bytes && self.held > bulk_left()
+    /// Whether a channel's client is not read, because as much waits for peers as may: what checked writes leave of the
+    /// bulk budget, and at any rate the floor; and of that no more for one channel than is left for others, so that one
+    /// whose peers take nothing does not hold them up. It never lasts: a peer that takes nothing for 5 s meanwhile is
+    /// closed.
+    pub fn is_full(&self, channel: ConnId, bulk_left: impl FnOnce() -> usize) -> bool {
+        if self.held <= self.floor_bytes {
+            return false;
+        }
+        let mine = self.by_channel.get(&channel).copied().unwrap_or(0);
+        bulk_left().checked_sub(self.held).is_none_or(|left| mine > left)
     }
 }

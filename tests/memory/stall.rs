@@ -168,3 +168,53 @@ fn idle_sockets_cost_little() {
     println!("{IDLE_SOCKETS} idle sockets: {} KiB more than {before} KiB", after - before);
     assert!(after - before <= IDLE_KIB_MAX, "{} KiB", after - before);
 }
+
+#[test]
+fn peers_that_take_nothing_cost_no_more_than_may_and_hold_up_their_own_client_only() {
+    const PEERS: u32 = 16;
+    const EACH_BYTES: usize = 16 << 20;
+    let daemon = Daemon::start(&[]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Neither client has windows: only the daemon's own bounds hold.
+    let mut greedy = Ws::authenticated(daemon.port, &daemon.token, "greedy");
+    let mut silent = Vec::new();
+    for id in 0..PEERS {
+        connect(&mut greedy, id, port);
+        silent.push(listener.accept().unwrap().0);
+        assert_eq!(greedy.op_of(TCP_CONNECTED).payload[4], 0);
+    }
+    let mut other = Ws::authenticated(daemon.port, &daemon.token, "other");
+    connect(&mut other, 1, port);
+    let mut echo = listener.accept().unwrap().0;
+    assert_eq!(other.op_of(TCP_CONNECTED).payload[4], 0);
+    let sender = thread::spawn(move || {
+        let piece = vec![7; 1 << 20];
+        for n in 0..EACH_BYTES / piece.len() * PEERS as usize {
+            let id = n as u32 % PEERS;
+            greedy.send(&Op::new(0x12, 0, [&id.to_le_bytes()[..], &piece].concat()));
+        }
+        // Those that took nothing while they held up the rest were given up.
+        let closed = greedy.op_of(TCP_CLOSE);
+        assert_eq!((closed.payload[4], closed.u32_at(5)), (1, 110));
+    });
+    let (mut rounds, mut longest) = (0, Duration::ZERO);
+    while !sender.is_finished() {
+        let begun = Instant::now();
+        other.send(&Op::new(0x12, 0, [&1_u32.to_le_bytes()[..], &[5; 1000]].concat()));
+        let mut bytes = [0; 1000];
+        echo.read_exact(&mut bytes).unwrap();
+        echo.write_all(&bytes).unwrap();
+        assert_eq!(other.op_of(TCP_RECV).payload.len(), 4 + 1000);
+        longest = longest.max(begun.elapsed());
+        rounds += 1;
+    }
+    sender.join().unwrap();
+    let resident = daemon.process().status("VmHWM");
+    println!(
+        "{rounds} rounds meanwhile, the longest took {longest:?}; VmHWM {resident} KiB (bound {} KiB)",
+        96 << 10
+    );
+    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    assert!(resident <= 96 << 10, "{resident} KiB");
+}

@@ -56,7 +56,7 @@ impl WebSocket {
         if matches!(self.phase, Phase::Closing { .. }) {
             return false;
         }
-        !state.channels.may_be_read(self.id) || state.peers_are_full() || self.works_wait(state)
+        !state.channels.may_be_read(self.id) || state.peers_are_full(self.id) || self.works_wait(state)
     }
 
     /// Handles messages of a batch until one may not be.

@@ -92,3 +92,31 @@ fn while_nobody_waits_it_may_take_its_time() {
     bench.stall(greedy, false);
     assert_eq!(has_read(&mut bench, greedy), ROUNDS as usize * (LARGEST as usize + (256 << 10)));
 }
+
+#[test]
+fn one_whose_peers_take_nothing_leaves_others_what_they_send() {
+    let mut bench = bench(Limits::default());
+    let (greedy, other) = (bench.io_with(&[]), bench.io_with(&[]));
+    let silent = connect(&mut bench, greedy, 1);
+    bench.stall(silent, true);
+    let peer = connect(&mut bench, other, 1);
+    // Neither has windows: only the daemon's memory bounds what waits.
+    let mut frames = crate::harness::frame(
+        0x82,
+        &[&[1, TCP_SEND, 0, 0, 0, 0, 0, 0][..], &with_id(1, &vec![5; 1 << 20])].concat(),
+    );
+    frames = frames.repeat(70);
+    let sent = bench.send(greedy, &frames);
+    assert!(sent < 64 << 20, "{sent} bytes");
+    bench.op(other, TCP_SEND, 0, &with_id(1, &vec![6; 4 << 20]));
+    assert_eq!(bench.received(peer).len(), 4 << 20);
+    // Its own peer is given up as soon as it holds up its own client.
+    bench.wait_ms(6_000);
+    assert!(bench.send(greedy, &frames[sent..]) > 0);
+    assert!(
+        bench
+            .frames(greedy)
+            .iter()
+            .any(|frame| matches!(frame, Frame::Op(TCP_CLOSE, 0, payload) if payload[5] == 110))
+    );
+}
