@@ -42,6 +42,9 @@ impl Exit {
     pub(super) fn advance(&mut self, slots: &Slots, state: &mut State) -> bool {
         match self {
             Exit::Running if state.idle_deadline() <= state.now || state.exit_wanted => {
+                let reason =
+                    if state.exit_wanted { "/control/shutdown was called" } else { "idle for too long" };
+                log::info!("ending: {reason}");
                 self.begin(slots, state);
                 return true;
             }

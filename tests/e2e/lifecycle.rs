@@ -458,7 +458,10 @@ fn an_end_for_idleness_or_by_request_closes_websockets_with_1001() {
     let mut asked = Daemon::start(&[]);
     let mut other = Ws::authenticated(asked.port, &asked.token, "s1");
     asked.http().call(Request::post("/control/shutdown").token(&asked.token)).expect(200);
-    for (ws, daemon) in [(&mut other, &mut asked), (&mut ws, &mut idle)] {
+    for (ws, daemon, reason) in
+        [(&mut other, &mut asked, "/control/shutdown was called"), (&mut ws, &mut idle, "idle for too long")]
+    {
+        daemon.wait_for_stderr(&format!("ending: {reason}"));
         assert_eq!(ws.closed(), 1001);
         assert_eq!(daemon.wait(), Ended::Status(0));
     }
