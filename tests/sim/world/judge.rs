@@ -5,7 +5,7 @@ use super::client::{Client, Handle, HandleState};
 use super::dialect::{self, PathWork};
 use super::disk::SimDisk;
 use super::link::{Issued, Link};
-use super::request::What;
+use super::request::{Part, What};
 use super::response::{Piece, Response};
 use super::shadow::Shadow;
 use serde_json::Value;
@@ -239,6 +239,9 @@ fn done(court: &mut Court<'_>, what: &What, file: usize, response: &Response) {
     if let What::Read { offset, length, .. } = what {
         return read(court, file, *offset, *length, response);
     }
+    if let What::Stream { part, .. } = what {
+        return streamed(court, file, *part, response);
+    }
     assert_eq!(response.status, 200, "{what:?}: {response:?}");
     let answer = json_of(response);
     match what {
@@ -270,6 +273,45 @@ fn done(court: &mut Court<'_>, what: &What, file: usize, response: &Response) {
         }
         _ => {}
     }
+}
+
+fn streamed(court: &mut Court<'_>, file: usize, part: Part, response: &Response) {
+    let view = &court.shadow.files[file];
+    let there = view.size.filter(|_| !view.retired);
+    let told = response.field("content-range").map(|field| content_range(field));
+    let size = match told {
+        Some((_, size)) => size,
+        None => response.field("content-length").and_then(|text| text.parse().ok()).expect("a length"),
+    };
+    assert!(there.is_none_or(|there| there == size), "{size} is not the size: {response:?}");
+    let due = part.of(size);
+    match (response.status, told) {
+        (416, Some((None, _))) => return assert_eq!(due, None, "{part:?} of {size} is there"),
+        (206, Some((Some((first, last)), _))) => {
+            assert_eq!(due, Some((first, last + 1 - first)), "{part:?} of {size}");
+        }
+        // The last bytes of nothing are all of it, and no Content-Range can say so.
+        (200, None) if size == 0 => assert!(matches!(part, Part::Whole | Part::Last(1..)), "{response:?}"),
+        (200, None) => assert_eq!(part, Part::Whole, "a part was asked for: {response:?}"),
+        _ => panic!("{response:?}"),
+    }
+    let (first, count) = due.unwrap_or_default();
+    if response.body.is_empty() {
+        // To HEAD, or of an empty file: the length was told.
+        return;
+    }
+    assert_eq!(response.body.len() as u64, count);
+    if !view.retired {
+        view.check(first, &response.body);
+    }
+}
+
+/// `Content-Range`: first and last byte, and the size of the whole.
+fn content_range(field: &str) -> (Option<(u64, u64)>, u64) {
+    let number = |text: &str| text.parse::<u64>().expect("a number");
+    let (part, size) = field.strip_prefix("bytes ").and_then(|rest| rest.split_once('/')).expect("bytes");
+    let part = part.split_once('-').map(|(first, last)| (number(first), number(last)));
+    (part, number(size))
 }
 
 fn read(court: &mut Court<'_>, file: usize, offset: u64, length: Option<u64>, response: &Response) {

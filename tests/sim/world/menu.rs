@@ -4,7 +4,7 @@
 use super::client::{Client, HandleState};
 use super::dialect;
 use super::dice::Dice;
-use super::request::{Body, Draft, PORT, Request, What, data};
+use super::request::{Body, Draft, PORT, Part, Request, What, data};
 use super::shadow::{Shadow, ShadowFile};
 use super::swarm::Swarm;
 
@@ -148,6 +148,7 @@ fn on_file(dice: &mut Dice, swarm: &Swarm, client: &mut Client, handle: usize, s
             let body = body_of(dice, swarm, data.clone());
             draft.build(dice, What::Write { handle, offset, data, is_right }, body)
         }
+        18 | 19 => stream(dice, client, handle, size),
         _ => {
             let offset = dice.size(size + 20);
             let length = (!dice.chance(200)).then(|| dice.size(size + 100));
@@ -158,6 +159,27 @@ fn on_file(dice: &mut Dice, swarm: &Swarm, client: &mut Client, handle: usize, s
             draft("GET", tail).build(dice, What::Read { handle, offset, length }, Body::None)
         }
     }
+}
+
+/// A part of a file, as a player asks for it.
+fn stream(dice: &mut Dice, client: &Client, handle: usize, size: u64) -> Request {
+    let first = dice.size(size + 20);
+    let part = match dice.below(4) {
+        0 => Part::Whole,
+        1 => Part::From(first),
+        2 => Part::Between(first, first + dice.size(size + 20)),
+        _ => Part::Last(first),
+    };
+    let is_head = dice.chance(100);
+    let method = if is_head { "HEAD" } else { "GET" };
+    let mut draft =
+        Draft::new(format!("{method} /stream/{}", client.handles[handle].id)).session(&client.session);
+    if let Some(field) = part.field() {
+        draft = draft.field(field);
+    }
+    // Ranges are defined for GET alone.
+    let part = if is_head { Part::Whole } else { part };
+    draft.build(dice, What::Stream { handle, part }, Body::None)
 }
 
 /// Requests that must be refused, whatever they bring along.

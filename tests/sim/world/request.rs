@@ -32,6 +32,11 @@ pub(crate) enum What {
         offset: u64,
         length: Option<u64>,
     },
+    /// `/stream`: a part of it, or all.
+    Stream {
+        handle: usize,
+        part: Part,
+    },
     /// `is_right`: the body has the digest that it is said to have, where one is said.
     Write {
         handle: usize,
@@ -69,12 +74,47 @@ pub(crate) enum What {
     Refresh,
 }
 
+/// What a `Range` field asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// There is none, or it does not count.
+    Whole,
+    From(u64),
+    /// The last is a part of it.
+    Between(u64, u64),
+    Last(u64),
+}
+
+impl Part {
+    /// The field.
+    pub(crate) fn field(self) -> Option<String> {
+        Some(match self {
+            Part::Whole => return None,
+            Part::From(first) => format!("Range: bytes={first}-"),
+            Part::Between(first, last) => format!("Range: bytes={first}-{last}"),
+            Part::Last(count) => format!("Range: bytes=-{count}"),
+        })
+    }
+
+    /// First byte and number of bytes of a file of that size; `None` where there is no such part (RFC 9110 §14.1.2).
+    pub(crate) fn of(self, size: u64) -> Option<(u64, u64)> {
+        let (first, end) = match self {
+            Part::Whole => return Some((0, size)),
+            Part::From(first) => (first, size),
+            Part::Between(first, last) => (first, size.min(last + 1)),
+            Part::Last(count) => (size.saturating_sub(count), size),
+        };
+        (first < end).then(|| (first, end - first))
+    }
+}
+
 impl What {
     /// The handle that it works on.
     pub(crate) fn handle(&self) -> Option<usize> {
         match self {
             What::Info { handle }
             | What::Read { handle, .. }
+            | What::Stream { handle, .. }
             | What::Write { handle, .. }
             | What::Flush { handle }
             | What::Preallocate { handle, .. }

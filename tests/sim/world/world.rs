@@ -11,7 +11,7 @@ use super::invariants;
 use super::io::{Io, IoEvent};
 use super::judge::{self, Court};
 use super::link::{Issued, Link};
-use super::request::{PORT, TOKEN, data};
+use super::request::{PORT, TOKEN, What, data};
 use super::shadow::{Shadow, ShadowFile};
 use super::socket::SimSocket;
 use super::swarm::{Kind, Swarm};
@@ -571,6 +571,7 @@ impl World {
     fn bury(&mut self, number: usize) {
         let exiting = self.engine.state.exiting;
         let faults = self.workers.disk.fault_count();
+        let may_end = self.swarm.sessions_may_end() || self.roots_changed;
         let link = self.links.get_mut(&number).expect("just heard");
         let consumed = link.socket.consumed();
         // What comes behind a last answer is not looked at.
@@ -584,6 +585,12 @@ impl World {
         }
         if link.judge.within() && link.docket.front().is_some_and(|first| faults > first.faults) {
             link.excuse.get_or_insert("could not be read to its end");
+        }
+        if let Some(What::Stream { handle, .. }) = link.docket.front().map(|first| &first.what) {
+            let handle = &self.clients[link.client].handles[*handle];
+            if handle.state != HandleState::Open || handle.shared || may_end {
+                link.excuse.get_or_insert("streamed a file that was closed");
+            }
         }
         assert!(
             link.docket.is_empty() || link.closing || link.excuse.is_some(),
