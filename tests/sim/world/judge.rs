@@ -278,7 +278,7 @@ fn done(court: &mut Court<'_>, what: &What, file: usize, response: &Response) {
 fn streamed(court: &mut Court<'_>, file: usize, part: Part, response: &Response) {
     let view = &court.shadow.files[file];
     let there = view.size.filter(|_| !view.retired);
-    let told = response.field("content-range").map(|field| content_range(field));
+    let told = response.field("content-range").map(content_range);
     let size = match told {
         Some((_, size)) => size,
         None => response.field("content-length").and_then(|text| text.parse().ok()).expect("a length"),
