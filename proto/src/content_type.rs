@@ -15,7 +15,7 @@ pub fn check_body(head: &Head<'_>, rule: BodyRule) -> Result<(), Refusal> {
         return if rule == BodyRule::SizedBytes { Err(Code::LengthRequired.into()) } else { Ok(()) };
     }
     if members(head.fields("content-encoding")).any(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
-        return Err(Code::MediaType.into());
+        return Err(Refusal::because(Code::MediaType, "The body has a content coding: send it as it is."));
     }
     let BodyRule::Json { bytes_max } = rule else { return Ok(()) };
     match head.body {

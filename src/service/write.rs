@@ -10,8 +10,7 @@ use crate::ids::RootNumber;
 use crate::job::{Ask, Done, Lane, WriteFailure};
 use crate::state::State;
 use crate::state::buffers::Account;
-use jstorrent_io_proto::error::{Code, Refusal};
-use jstorrent_io_proto::request::BodyFraming;
+use jstorrent_io_proto::error::Refusal;
 use serde::Serialize;
 
 /// What is answered to a write that succeeded.
@@ -60,9 +59,6 @@ pub struct Write {
 /// Begins `PATCH /files/N/write?offset`.
 pub fn by_id(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
     let (id, handle) = files::named(cx, call)?;
-    if call.head.body == BodyFraming::None {
-        return Err(Code::LengthRequired.into());
-    }
     let offset = call.query().number("offset")?.unwrap_or(0);
     check_end(call, offset, "offset")?;
     files::writable(&handle)?;

@@ -141,6 +141,12 @@ fn writes_make_the_file_and_its_parents() {
     let request = write(&bench, "a/b/f", "J").field("X-Offset", "8");
     bench.call(request).ok();
     assert_eq!(bench.read("a/b/f"), b"hello\0\0\0J");
+    // What is compressed would be stored as it came, which nobody means.
+    let request = write(&bench, "packed", "hello").field("Content-Encoding", "gzip");
+    bench.call(request).refused(415, "media_type");
+    assert!(!bench.at("packed").exists());
+    let request = write(&bench, "a/b/f", "h").field("Content-Encoding", "Identity");
+    bench.call(request).ok();
     let request = write(&bench, "a/b/f", "");
     bench.call(request).ok();
     let request = bench.request("POST", "/write/main").path("new");
@@ -261,6 +267,8 @@ fn json_bodies_are_judged() {
     bench.call(request).refused(400, "bad_json");
     let request = bench.request("POST", "/ops/delete").field("Content-Type", "text/plain").body("{}");
     bench.call(request).refused(415, "media_type");
+    let request = bench.request("POST", "/ops/delete").field("Content-Type", "application/json");
+    bench.call(request.field("Content-Type", "text/plain").body("{}")).refused(415, "media_type");
     // The values of the fields in their order are no object.
     bench.write("f", "x");
     bench.post_json("/ops/delete", &serde_json::json!(["f", "main"])).refused(400, "bad_json");
