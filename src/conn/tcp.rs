@@ -3,6 +3,7 @@
 //! sees to it that exactly one TCP_CLOSE ends it, as the last message with its id, and knows no frame and no opcode's
 //! bytes.
 
+mod leave;
 mod read;
 mod tls;
 
@@ -58,6 +59,8 @@ enum Phase {
     Closing { until: Time },
     /// The client has been told of the end; the socket itself takes its leave of the peer, until then.
     Parting { until: Time },
+    /// The client itself has gone. What the kernel takes of its last bytes until then goes out; nothing is read.
+    Abandoned { until: Time },
 }
 
 #[derive(Debug)]
@@ -196,7 +199,9 @@ impl Tcp {
                 self.tell_grant(state, rest);
                 self.set_deadline(state);
             }
-            Phase::Parting { until } if *until <= state.now => self.finish(!self.is_flushed(state)),
+            Phase::Parting { until } | Phase::Abandoned { until } if *until <= state.now => {
+                self.finish(!self.is_flushed(state));
+            }
             _ => self.set_deadline(state),
         }
     }
@@ -227,7 +232,7 @@ impl Tcp {
             Phase::Candidate => Time::NEVER,
             Phase::Open { .. } => stall.min(self.handshake_deadline()).min(self.grant_at(state)),
             Phase::Closing { until } => stall.min(*until),
-            Phase::Parting { until } => *until,
+            Phase::Parting { until } | Phase::Abandoned { until } => *until,
         };
     }
 
@@ -255,6 +260,7 @@ impl Tcp {
             }
             Phase::Candidate | Phase::Closing { .. } => {}
             Phase::Parting { .. } => self.part(state, CLOSE_LINGER_MS),
+            Phase::Abandoned { .. } => self.finish(!self.is_flushed(state)),
         }
     }
 
@@ -319,6 +325,7 @@ impl Tcp {
                 self.part(state, CLOSE_LINGER_MS);
             }
             Phase::Parting { .. } => self.part(state, CLOSE_LINGER_MS),
+            Phase::Abandoned { .. } => self.finish(false),
             Phase::Open { .. } | Phase::Connecting(_) | Phase::Candidate => {}
         }
     }
@@ -345,12 +352,7 @@ impl Tcp {
             Note::Secure => self.secure(state),
             Note::Close => self.close_by_client(state),
             Note::Overrun => self.failed(state, Errno::ENOBUFS),
-            Note::Cut => {
-                self.leave_connecting(state);
-                self.forget_open(state);
-                self.phase = Phase::Parting { until: state.now };
-                self.finish(!self.is_flushed(state));
-            }
+            Note::Cut => self.abandon(state),
             // For the channel, or of no moment here.
             Note::Exit | Note::RootsChanged | Note::RangeRequest(_) | Note::RangeCancel(_) => {}
         }
@@ -368,7 +370,7 @@ impl Tcp {
                     self.flushed(state);
                 }
             }
-            Phase::Candidate | Phase::Closing { .. } | Phase::Parting { .. } => {}
+            Phase::Candidate | Phase::Closing { .. } | Phase::Parting { .. } | Phase::Abandoned { .. } => {}
         }
     }
 
@@ -396,25 +398,6 @@ impl Tcp {
         let open = matches!(self.phase, Phase::Open { .. } | Phase::Closing { .. });
         state.metrics.tcp_sockets -= u64::from(open);
         open
-    }
-
-    /// Takes leave of the peer: what waits for it is delivered, then our side ends. Where the peer has not ended its
-    /// own, what it still sends is dropped for a while: closing at once would answer it with a reset, which could
-    /// destroy what we sent last.
-    fn part(&mut self, state: &mut State, wait_ms: u64) {
-        self.say_goodbye(state);
-        if !self.is_flushed(state) {
-            if !matches!(self.phase, Phase::Parting { .. }) {
-                self.phase = Phase::Parting { until: state.now.plus_ms(wait_ms) };
-            }
-        } else if self.peer_ended {
-            self.phase = Phase::Parting { until: state.now };
-            self.finish(false);
-        } else {
-            state.effects.push_back(Effect::ShutdownWrite(self.id));
-            self.phase = Phase::Parting { until: state.now.plus_ms(state.limits.linger_ms) };
-        }
-        self.after(state);
     }
 
     fn after(&mut self, state: &mut State) {

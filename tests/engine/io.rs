@@ -2,6 +2,7 @@
 
 mod budget;
 mod greedy;
+mod leaving;
 mod limits;
 mod names;
 mod times;

@@ -1,0 +1,38 @@
+//! How a socket takes its leave: of its peer, once the client was told of the end; or of everyone, when the client has
+//! gone. Tells the client nothing.
+
+use super::{Phase, Tcp};
+use crate::limits::LAST_WORDS_WAIT_MS;
+use crate::state::State;
+use crate::state::effects::Effect;
+
+impl Tcp {
+    /// Takes leave of the peer: what waits for it is delivered, then our side ends. Where the peer has not ended its
+    /// own, what it still sends is dropped for a while: closing at once would answer it with a reset, which could
+    /// destroy what we sent last.
+    pub(super) fn part(&mut self, state: &mut State, wait_ms: u64) {
+        self.say_goodbye(state);
+        if !self.is_flushed(state) {
+            if !matches!(self.phase, Phase::Parting { .. }) {
+                self.phase = Phase::Parting { until: state.now.plus_ms(wait_ms) };
+            }
+        } else if self.peer_ended {
+            self.phase = Phase::Parting { until: state.now };
+            self.finish(false);
+        } else {
+            state.effects.push_back(Effect::ShutdownWrite(self.id));
+            self.phase = Phase::Parting { until: state.now.plus_ms(state.limits.linger_ms) };
+        }
+        self.after(state);
+    }
+
+    /// The client itself has gone. What it sent last is given to the kernel, as far as that takes it.
+    pub(super) fn abandon(&mut self, state: &mut State) {
+        self.leave_connecting(state);
+        let was_open = self.forget_open(state);
+        self.phase = Phase::Abandoned { until: state.now.plus_ms(LAST_WORDS_WAIT_MS) };
+        if !was_open || self.is_flushed(state) {
+            self.finish(!self.is_flushed(state));
+        }
+    }
+}
