@@ -152,7 +152,8 @@ fn bytes_choose_as_well_as_a_seed() {
 }
 
 /// What the fuzz target `engine_io` found is among its seeds: 8 is a connect without end, to a silent address, whose
-/// waiting bytes kept the connection from being read.
+/// waiting bytes kept the connection from being read; 9 is a batch that waited behind bytes for a peer, in one read with
+/// them, and was forgotten once the peer took them.
 #[test]
 fn what_the_fuzzer_found_holds() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/engine_io");

@@ -73,10 +73,22 @@ impl WebSocket {
             }
             if self.is_unpacking() || self.must_wait(state) {
                 self.behind = bytes[at..].to_vec();
-                let clogged = !state.channels.may_be_read(self.id);
-                self.hearing = if clogged { Hearing::Clogged } else { Hearing::Shut };
-                return;
+                return self.suspend(state);
             }
+        }
+    }
+
+    /// What has come waits: until its client has taken replies, or until it is told. That must not be left to the next
+    /// read, for which nothing may ever come.
+    fn suspend(&mut self, state: &mut State) {
+        if !self.has_waiting() {
+            return;
+        }
+        if state.channels.may_be_read(self.id) {
+            self.hearing = Hearing::Shut;
+            self.stand_unread(state);
+        } else {
+            self.hearing = Hearing::Clogged;
         }
     }
 

@@ -267,3 +267,20 @@ fn a_large_message_and_a_checked_write_wait_for_each_other_and_both_succeed() {
     }
     bench.assert_at_rest();
 }
+
+#[test]
+fn what_waits_behind_bytes_for_a_peer_goes_on_once_that_took_them() {
+    let mut bench = bench(Limits { bulk_bytes_max: 1, bulk_floor_bytes: 0, ..Limits::default() });
+    let io = bench.io_with(&[]);
+    let peer = connect(&mut bench, io, 1);
+    bench.stall(peer, true);
+    // All in one read, and nothing comes after it that could wake anyone.
+    let send = [&[1, TCP_SEND, 0, 0, 0, 0, 0, 0][..], &with_id(1, &[5; 100])].concat();
+    let bind = [&[1, UDP_BIND, 0, 0, 2, 0, 0, 0][..], &with_id(2, &[0, 0])].concat();
+    let all = [crate::harness::frame(0x82, &send), crate::harness::frame(0x82, &bind)].concat();
+    assert_eq!(bench.send(io, &all), all.len());
+    assert!(bench.frames(io).is_empty(), "as much waits for peers as may");
+    bench.stall(peer, false);
+    assert_eq!(bench.received(peer).len(), 100);
+    assert_eq!(outcome(&bench.frames(io)[0], UDP_BOUND), (0, 0));
+}
