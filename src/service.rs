@@ -85,6 +85,11 @@ impl<'a> Call<'a> {
         content_type::accepts(self.head, kind)
     }
 
+    /// Whether what the head says of the body is what the endpoint takes: 411, 413 or 415 otherwise.
+    pub fn check_body(&self) -> Result<(), Refusal> {
+        content_type::check_body(self.head, self.found.route.body)
+    }
+
     /// The announced length of the body, where it is known.
     pub fn body_length(&self) -> Option<u64> {
         match self.head.body {

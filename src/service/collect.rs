@@ -34,9 +34,10 @@ pub struct Collect {
     complete: bool,
 }
 
-/// Begins to collect a JSON body, of whose announcement nothing spoke against it.
+/// Begins to collect a JSON body. 413 where it announces too much, 415 where it says that it is something else.
 pub fn json(call: &Call<'_>) -> Result<Task, Refusal> {
     let BodyRule::Json { bytes_max } = call.found.route.body else { return Err(Code::Internal.into()) };
+    call.check_body()?;
     let announced = call.body_length();
     let endpoint = call.found.endpoint();
     let wanted = match endpoint {

@@ -43,6 +43,7 @@ pub struct HashBody {
 
 /// Begins to hash a body.
 pub fn begin(_cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
+    call.check_body()?;
     let algorithm = match call.found.endpoint() {
         Endpoint::HashBodySha256 => Algorithm::Sha256,
         _ => Algorithm::Sha1,

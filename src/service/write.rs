@@ -59,6 +59,7 @@ pub struct Write {
 /// Begins `PATCH /files/N/write?offset`.
 pub fn by_id(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
     let (id, handle) = files::named(cx, call)?;
+    call.check_body()?;
     let offset = call.query().number("offset")?.unwrap_or(0);
     check_end(call, offset, "offset")?;
     files::writable(&handle)?;
@@ -74,6 +75,7 @@ pub fn by_id(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
 /// Begins `POST /write/KEY`.
 pub fn by_key(cx: &mut Cx<'_>, call: &Call<'_>) -> Result<Task, Refusal> {
     let root = key::root(cx.state, call)?;
+    call.check_body()?;
     let path = key::path(call)?;
     let offset = key::number(call, "X-Offset")?.unwrap_or(0);
     check_end(call, offset, "X-Offset")?;

@@ -105,6 +105,7 @@ fn writes_need_a_length_and_a_writable_file() {
     bench.write("f", "x");
     let id = bench.open("f", false);
     call(&mut bench, "PATCH", &format!("/files/{id}/write")).refused(411, "length_required");
+    call(&mut bench, "PATCH", "/files/999/write").refused(404, "no_such_file");
     let request = of(&bench, "s", "PATCH", &format!("/files/{id}/write")).body("y");
     bench.call(request).refused(403, "read_only");
     call(&mut bench, "POST", &format!("/files/{id}/truncate?size=0")).refused(403, "read_only");

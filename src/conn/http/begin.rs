@@ -7,7 +7,6 @@ use crate::ids::SessionId;
 use crate::service::{self, Call, Cx, Task, session};
 use crate::state::State;
 use jstorrent_io_proto::admission::{Admitted, Gate, admit, origin_in};
-use jstorrent_io_proto::content_type::check_body;
 use jstorrent_io_proto::error::Refusal;
 use jstorrent_io_proto::request::{BodyFraming, Head, HeadEnd, find_head_end, parse_head};
 use jstorrent_io_proto::response::{Context, write_preflight};
@@ -167,7 +166,6 @@ impl Http {
         if let Some(session) = about.session {
             session::hold(state, session);
         }
-        check_body(head, found.route.body)?;
         let call = Call { head, admitted, found: &found, session: about.session };
         service::begin(&mut Cx { state, me: self.id }, &call)
     }
