@@ -281,6 +281,11 @@ impl Task {
         }
     }
 
+    /// Whether it holds a reservation while its answer is under way.
+    pub fn holds_reservation(&self) -> bool {
+        matches!(self, Task::HashFiles(task) if task.holds_reservation())
+    }
+
     /// Whether it may last for hours: it is cut when the daemon ends.
     pub fn is_stream(&self) -> bool {
         matches!(self, Task::Stream(_))

@@ -50,6 +50,8 @@ pub struct Http {
     /// The peer's end was seen, though there may be bytes before it.
     hung_up: bool,
     deadline: Time,
+    /// Until when an answer that holds memory may make no progress, whoever waits.
+    send_until: Time,
     /// It is to go on as a WebSocket.
     upgrade: Option<Upgrade>,
     end: Option<End>,
@@ -128,6 +130,7 @@ impl Http {
             peer_ended: false,
             hung_up: false,
             deadline: state.now.plus_ms(FIRST_REQUEST_WAIT_MS_MAX),
+            send_until: Time::NEVER,
             upgrade: None,
             end: None,
         }

@@ -139,6 +139,10 @@ impl HashFiles {
         left > LONG_BYTES
     }
 
+    pub(super) fn holds_reservation(&self) -> bool {
+        self.reservation.is_some()
+    }
+
     pub(super) fn release(&mut self, state: &mut State) {
         if let Phase::Chunks(chunks) = &self.phase {
             chunks.stop();

@@ -39,6 +39,11 @@ impl Account {
     }
 }
 
+/// Whether a reservation paid for a buffer.
+pub fn is_paid(buffer: &Buffer) -> bool {
+    buffer.account == Account::PAID.0
+}
+
 /// A right to take that many buffers; what is left of it is given back by [`Buffers::release`].
 #[derive(Debug)]
 #[must_use = "a reservation that is dropped is lost to everyone"]

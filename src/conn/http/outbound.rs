@@ -6,7 +6,7 @@ use crate::conn::outgoing::{Outgoing, Slices};
 use crate::ids::{ConnId, FileId};
 use crate::job::{Ask, DiskError, Done, FileHandle, Lane, TransferError};
 use crate::state::State;
-use crate::state::buffers::Account;
+use crate::state::buffers::{Account, is_paid};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -148,6 +148,11 @@ impl Outbound {
     /// Whether it holds memory that the peer should take.
     pub fn holds_memory(&self) -> bool {
         self.segments.iter().any(|segment| !matches!(segment, Segment::File(_)))
+    }
+
+    /// Whether it holds memory that was reserved.
+    pub fn holds_reserved(&self) -> bool {
+        self.segments.iter().any(|segment| matches!(segment, Segment::Buffer(buffer) if is_paid(buffer)))
     }
 
     /// Reads ahead what goes through buffers. To be called whenever anything changed.

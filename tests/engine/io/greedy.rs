@@ -120,3 +120,29 @@ fn one_whose_peers_take_nothing_leaves_others_what_they_send() {
             .any(|frame| matches!(frame, Frame::Op(TCP_CLOSE, 0, payload) if payload[5] == 110))
     );
 }
+
+#[test]
+fn who_takes_nothing_of_a_list_loses_it_to_whoever_waits() {
+    let mut bench = bench(Limits { bulk_bytes_max: 8 << 20, ..Limits::default() });
+    for number in 0..400 {
+        bench.write(&format!("{number:0200}"), "");
+    }
+    let file = bench.open("f", true);
+    let slow = bench.connect();
+    bench.stall(slow, true);
+    let list = bench.request("GET", "/ops/list?path=&root_key=main").bytes();
+    bench.send(slow, &list);
+    assert_eq!(bench.engine.state.buffers.bulk_reserved_bytes(), 256 << 10, "the answer waits");
+    bench.wait_ms(60_000);
+    assert!(!bench.has_ended(slow), "nobody else waits");
+    let target = format!("/files/{file}/write?offset=0");
+    let request = bench.request("PATCH", &target).session("s").field("X-Expected-SHA1", &"0".repeat(40));
+    let request = request.body(vec![1; 8 << 20]).bytes();
+    let http = bench.connect();
+    let sent = bench.send(http, &request);
+    assert!(sent < 1 << 20, "{sent} bytes");
+    bench.wait_ms(1_000);
+    assert_eq!(sent + bench.send(http, &request[sent..]), request.len());
+    assert_eq!(bench.response(http, false).expect("an answer").status, 409);
+    assert!(bench.has_ended(slow));
+}

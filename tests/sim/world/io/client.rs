@@ -99,7 +99,8 @@ fn misbehave(link: &mut IoLink, scene: &mut Scene<'_>) -> bool {
     if scene.dice.chance(scene.swarm.stall) {
         let time = scene.dice.size(scene.swarm.stall_us_max);
         link.stalled_until = scene.now + time;
-        if time > 20_000_000
+        // Others may wait for what was read for it.
+        if time > 4_000_000
             || time > 1_000_000 && (!link.ledger.authenticated || link.stage != Stage::Messages)
         {
             link.excuse.get_or_insert("slow");
