@@ -151,10 +151,10 @@ fn bytes_choose_as_well_as_a_seed() {
     println!("{} steps, {} answers and messages", sums[0], sums[1]);
 }
 
-/// The seeds of `engine_events` and `engine_io`, with what those fuzz targets found: of `engine_io`, 8 is a connect without end, to a silent address, whose
-/// waiting bytes kept the connection from being read; 9 is a batch that waited behind bytes for a peer, in one read with
-/// them, and was forgotten once the peer took them; of `engine_events`, 38 has a write without a length to a file that is
-/// not there refused for the first of the two.
+/// The seeds of `engine_events` and `engine_io`, with what those fuzz targets found. Of `engine_io`, 8 is a connect
+/// without end, to a silent address, whose waiting bytes kept the connection from being read; 9 is a batch that waited
+/// behind bytes for a peer, in one read with them, and was forgotten once the peer took them. Of `engine_events`, 38 is
+/// a write without a length to a file that is not there, which was refused for the first of the two.
 #[test]
 fn what_the_fuzzer_found_holds() {
     let targets: [(&str, fn(&[u8]) -> Summary); 2] =
