@@ -254,6 +254,10 @@ impl Tcp {
         match &self.phase {
             Phase::Connecting(_) => self.fail_connect(state, Errno::ECONNRESET),
             Phase::Open { broken: Some(errno) } => self.close(state, *errno),
+            // A handshake that can't come to its end any more has failed.
+            Phase::Open { .. } | Phase::Closing { .. } if self.owes_outcome() => {
+                self.close(state, Errno::ECONNABORTED);
+            }
             Phase::Open { broken: None } => {
                 self.tell_close(state, Errno::NONE);
                 self.part(state, CLOSE_LINGER_MS);

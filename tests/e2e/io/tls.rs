@@ -231,6 +231,27 @@ fn whoever_ends_a_handshake_the_request_is_answered_first() {
 }
 
 #[test]
+fn a_handshake_that_the_peer_ends_has_failed() {
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    for closes in [false, true] {
+        let mut peer = connect(&mut ws, 1);
+        ws.send(&Op::new(TCP_SECURE, 33, with_id(1, b"\x01localhost")));
+        if closes {
+            ws.send(&tcp_send(1, b"never to be sent"));
+            ws.send(&tcp_close(1));
+        }
+        // The whole hello is read, so that no reset follows.
+        let mut head = [0; 5];
+        peer.read_exact(&mut head).unwrap();
+        peer.read_exact(&mut vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))]).unwrap();
+        peer.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(ws.op(), Op::new(TCP_SECURED, 33, with_id(1, &[1])));
+        assert_eq!(closed(&ws.op(), 1), (1, 103));
+    }
+}
+
+#[test]
 fn what_was_sent_before_a_close_is_delivered_through_the_handshake() {
     let server = Server::new(rustls::ALL_VERSIONS);
     let daemon = Daemon::start(&[]);
