@@ -436,9 +436,6 @@ pub const DATAGRAMS_QUEUED_BYTES_MAX: usize = 2 << 20;
 pub const DATAGRAMS_UNRESOLVED_BYTES_MAX: usize = 512 << 10;
 /// How long a closed UDP socket's datagrams may wait for the kernel, in milliseconds.
 pub const UDP_CLOSE_WAIT_MS: u64 = 1_000;
-/// How long the sockets of a client that has gone may take for what it sent last, in milliseconds. They close at once, but
-/// the kernel is given the bytes first, as it would have been given them by the client itself.
-pub const LAST_WORDS_WAIT_MS: u64 = 100;
 
 // Files.
 

@@ -59,8 +59,6 @@ enum Phase {
     Closing { until: Time },
     /// The client has been told of the end; the socket itself takes its leave of the peer, until then.
     Parting { until: Time },
-    /// The client itself has gone. What the kernel takes of its last bytes until then goes out; nothing is read.
-    Abandoned { until: Time },
 }
 
 #[derive(Debug)]
@@ -199,9 +197,7 @@ impl Tcp {
                 self.tell_grant(state, rest);
                 self.set_deadline(state);
             }
-            Phase::Parting { until } | Phase::Abandoned { until } if *until <= state.now => {
-                self.finish(!self.is_flushed(state));
-            }
+            Phase::Parting { until } if *until <= state.now => self.finish(!self.is_flushed(state)),
             _ => self.set_deadline(state),
         }
     }
@@ -232,7 +228,7 @@ impl Tcp {
             Phase::Candidate => Time::NEVER,
             Phase::Open { .. } => stall.min(self.handshake_deadline()).min(self.grant_at(state)),
             Phase::Closing { until } => stall.min(*until),
-            Phase::Parting { until } | Phase::Abandoned { until } => *until,
+            Phase::Parting { until } => *until,
         };
     }
 
@@ -264,7 +260,6 @@ impl Tcp {
             }
             Phase::Candidate | Phase::Closing { .. } => {}
             Phase::Parting { .. } => self.part(state, CLOSE_LINGER_MS),
-            Phase::Abandoned { .. } => self.finish(!self.is_flushed(state)),
         }
     }
 
@@ -329,7 +324,6 @@ impl Tcp {
                 self.part(state, CLOSE_LINGER_MS);
             }
             Phase::Parting { .. } => self.part(state, CLOSE_LINGER_MS),
-            Phase::Abandoned { .. } => self.finish(false),
             Phase::Open { .. } | Phase::Connecting(_) | Phase::Candidate => {}
         }
     }
@@ -356,7 +350,12 @@ impl Tcp {
             Note::Secure => self.secure(state),
             Note::Close => self.close_by_client(state),
             Note::Overrun => self.failed(state, Errno::ENOBUFS),
-            Note::Cut => self.abandon(state),
+            Note::Cut => {
+                self.leave_connecting(state);
+                self.forget_open(state);
+                self.phase = Phase::Parting { until: state.now };
+                self.finish(!self.is_flushed(state));
+            }
             // For the channel, or of no moment here.
             Note::Exit | Note::RootsChanged | Note::RangeRequest(_) | Note::RangeCancel(_) => {}
         }
@@ -374,7 +373,7 @@ impl Tcp {
                     self.flushed(state);
                 }
             }
-            Phase::Candidate | Phase::Closing { .. } | Phase::Parting { .. } | Phase::Abandoned { .. } => {}
+            Phase::Candidate | Phase::Closing { .. } | Phase::Parting { .. } => {}
         }
     }
 

@@ -4,7 +4,7 @@
 
 use crate::conn::End;
 use crate::ids::ConnId;
-use crate::limits::{LAST_WORDS_WAIT_MS, UDP_CLOSE_WAIT_MS};
+use crate::limits::UDP_CLOSE_WAIT_MS;
 use crate::service::io;
 use crate::state::State;
 use crate::state::births::{Bind, Opened, Opening};
@@ -140,17 +140,15 @@ impl Udp {
         match note {
             Note::Close => match self.phase {
                 Phase::Binding { .. } => self.bound(state, Err(Errno::ECANCELED)),
-                _ => self.close_by(state, state.now.plus_ms(UDP_CLOSE_WAIT_MS)),
-            },
-            Note::Cut => match self.phase {
-                Phase::Open | Phase::Closing { .. } => {
-                    self.close_by(state, state.now.plus_ms(LAST_WORDS_WAIT_MS));
-                }
-                Phase::Binding(_) | Phase::Over => {
-                    self.phase = Phase::Over;
-                    self.end.get_or_insert(End { abort: false });
+                _ => {
+                    self.phase = Phase::Closing { until: state.now.plus_ms(UDP_CLOSE_WAIT_MS) };
+                    self.close_if_flushed(state);
                 }
             },
+            Note::Cut => {
+                self.forget_open(state);
+                self.end.get_or_insert(End { abort: false });
+            }
             Note::Look => {
                 io::names_came(state, self.id);
                 state.turns.want(self.id);
@@ -161,12 +159,6 @@ impl Udp {
             }
             _ => state.turns.want(self.id),
         }
-    }
-
-    fn close_by(&mut self, state: &mut State, until: Time) {
-        self.phase = Phase::Closing { until };
-        self.close_if_flushed(state);
-        state.turns.want(self.id);
     }
 
     fn close_if_flushed(&mut self, state: &mut State) {

@@ -2,7 +2,6 @@
 
 mod budget;
 mod greedy;
-mod leaving;
 mod limits;
 mod names;
 mod times;

@@ -1,8 +1,6 @@
-//! How a socket takes its leave: of its peer, once the client was told of the end; or of everyone, when the client has
-//! gone. Tells the client nothing.
+//! How a socket takes its leave of its peer, once the client was told of the end. Tells the client nothing.
 
 use super::{Phase, Tcp};
-use crate::limits::LAST_WORDS_WAIT_MS;
 use crate::state::State;
 use crate::state::effects::Effect;
 
@@ -24,15 +22,5 @@ impl Tcp {
             self.phase = Phase::Parting { until: state.now.plus_ms(state.limits.linger_ms) };
         }
         self.after(state);
-    }
-
-    /// The client itself has gone. What it sent last is given to the kernel, as far as that takes it.
-    pub(super) fn abandon(&mut self, state: &mut State) {
-        self.leave_connecting(state);
-        let was_open = self.forget_open(state);
-        self.phase = Phase::Abandoned { until: state.now.plus_ms(LAST_WORDS_WAIT_MS) };
-        if !was_open || self.is_flushed(state) {
-            self.finish(!self.is_flushed(state));
-        }
     }
 }

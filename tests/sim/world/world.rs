@@ -89,8 +89,8 @@ pub(crate) struct World {
     links: BTreeMap<usize, Link>,
     links_made: usize,
     io: Io,
-    /// Ports of sockets that must close, and until when, in microseconds.
-    to_be_closed: Vec<(u16, u64)>,
+    /// Ports of sockets that must close within the step.
+    to_be_closed: Vec<u16>,
     /// Connections that were closed.
     closed: BTreeSet<ConnId>,
     /// Connections that wait to be accepted.

@@ -12,7 +12,6 @@ use super::super::socket::SimSocket;
 use super::{Event, SECOND, Source, World};
 use jstorrent_io_daemon::engine::Engine;
 use jstorrent_io_daemon::ids::ConnId;
-use jstorrent_io_daemon::limits::LAST_WORDS_WAIT_MS;
 use jstorrent_io_daemon::reactor::turn::Ready;
 use jstorrent_io_daemon::state::effects::Effect;
 use jstorrent_io_proto::errno::Errno;
@@ -390,7 +389,7 @@ impl World {
             if let Live::Tcp(course) = live {
                 let course = &self.io.net.courses[*course];
                 if must_close(course) {
-                    self.to_be_closed.push((course.port, self.now + LAST_WORDS_WAIT_MS * 1_000));
+                    self.to_be_closed.push(course.port);
                 }
             }
         }
@@ -416,9 +415,9 @@ impl World {
     }
 
     fn check_what_closes(&mut self) {
-        for (port, until) in self.to_be_closed.extract_if(.., |(_, until)| *until < self.now) {
+        for port in std::mem::take(&mut self.to_be_closed) {
             let of = |peer: &usize| self.io.net.courses[self.io.net.peers[*peer].course].port == port;
-            assert!(!self.io.peers.values().any(of), "{port} outlives its client at {until}");
+            assert!(!self.io.peers.values().any(of), "{port} outlives its client");
         }
     }
 
