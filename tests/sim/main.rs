@@ -157,9 +157,8 @@ fn bytes_choose_as_well_as_a_seed() {
 /// a write without a length to a file that is not there, which was refused for the first of the two.
 #[test]
 fn what_the_fuzzer_found_holds() {
-    let targets: [(&str, fn(&[u8]) -> Summary); 2] =
-        [("engine_events", run_bytes), ("engine_io", run_io_bytes)];
-    for (name, run) in targets {
+    type Run = fn(&[u8]) -> Summary;
+    for (name, run) in [("engine_events", run_bytes as Run), ("engine_io", run_io_bytes)] {
         let folder = format!("{}/fuzz/seeds/{name}", env!("CARGO_MANIFEST_DIR"));
         for seed in std::fs::read_dir(folder).expect("the seeds of the fuzz target") {
             run(&std::fs::read(seed.expect("a seed").path()).expect("its bytes"));
