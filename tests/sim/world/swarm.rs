@@ -7,8 +7,13 @@ use super::io::swarm::{self as io_swarm, IoSwarm};
 use super::workers::Pace;
 use jstorrent_io_daemon::limits::Limits;
 
-/// Bytes read at a time in a run that a fuzzer chooses.
+/// What a run has at most, and at least, that a fuzzer chooses: its few bytes are to decide most of what happens in it. A
+/// byte a turn, many clients and long bodies are the simulation's own.
 const FUZZED_READ_BYTES_MAX: usize = 16 << 10;
+const FUZZED_PIECE_BYTES_MIN: usize = 17;
+const FUZZED_BODY_BYTES_MAX: u64 = 6_000;
+const FUZZED_CLIENTS_MAX: usize = 4;
+const FUZZED_REQUESTS_MAX: u64 = 5;
 
 /// Who takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,9 +84,11 @@ impl Swarm {
             io_swarm::limits(dice, &mut limits);
         }
         if dice.is_fuzzer() {
-            // Its bytes choose little data: a large block to read into would cost more than all the rest of a run.
-            limits.head_read_bytes = limits.head_read_bytes.min(FUZZED_READ_BYTES_MAX);
+            // A large block to read into would cost more than all the rest of a run.
+            limits.head_read_bytes =
+                limits.head_read_bytes.clamp(FUZZED_PIECE_BYTES_MIN, FUZZED_READ_BYTES_MAX);
             limits.channel_read_bytes = limits.channel_read_bytes.min(FUZZED_READ_BYTES_MAX);
+            limits.turn_bytes_max = limits.turn_bytes_max.max(FUZZED_PIECE_BYTES_MIN);
         }
         let mut io = IoSwarm::draw(dice, kind == Kind::Io, &limits);
         if kind == Kind::Http {
@@ -97,7 +104,7 @@ impl Swarm {
         let fine = dice.chance(300);
         let piece_max = if fine { 1 + dice.size(400) } else { dice.pick(&[1_500, 70_000, 1 << 20]) };
         let sessions = dice.between(1, 3);
-        Swarm {
+        let mut swarm = Swarm {
             session_ms: if dice.chance(150) { dice.pick(&[1, 50, 3_000]) } else { 600_000 },
             idle_timeout_ms: if dice.chance(50) { dice.pick(&[1, 500, 20_000]) } else { 0 },
             faults: Faults { io_error: rate(dice, 300), full: rate(dice, 300), short: rate(dice, 900) },
@@ -131,7 +138,19 @@ impl Swarm {
             spurious: rate(dice, 300),
             io,
             limits,
+        };
+        if dice.is_fuzzer() {
+            swarm.shorten();
         }
+        swarm
+    }
+
+    fn shorten(&mut self) {
+        self.clients = self.clients.min(FUZZED_CLIENTS_MAX);
+        self.requests = self.requests.min(FUZZED_REQUESTS_MAX);
+        self.body_max = self.body_max.min(FUZZED_BODY_BYTES_MAX);
+        self.piece_max = self.piece_max.max(FUZZED_PIECE_BYTES_MIN as u64);
+        self.kernel_bytes_max = self.kernel_bytes_max.max(FUZZED_PIECE_BYTES_MIN as u64);
     }
 
     /// Whether a session may end under its client. One that had an `/io` connection does soon after the last of them.
