@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 /// follows them for a while ([`Socket::grant_rest`]).
 const GRANT_BYTES_MIN: u64 = SOCKET_WINDOW_BYTES_DEFAULT / 4;
 
+/// Channels whose count is kept while it is nothing.
+const CHANNELS_REMEMBERED: usize = 16;
+
 /// What the two sides granted each other (PROTOCOL §6.3).
 #[derive(Clone, Copy, Debug)]
 pub struct Credit {
@@ -145,7 +148,7 @@ pub struct Sockets {
     shelf: Shelf<Socket>,
     pool: Pool,
     held: usize,
-    /// Of which channel's sockets, where any.
+    /// Of which channel's sockets; some are nothing.
     by_channel: BTreeMap<ConnId, usize>,
     floor_bytes: usize,
 }
@@ -264,7 +267,8 @@ impl Sockets {
         self.held = self.held + after - before;
         let mine = self.by_channel.entry(channel).or_default();
         *mine = *mine + after - before;
-        if *mine == 0 {
+        // One that sends a little at a time would come and go with each piece.
+        if *mine == 0 && self.by_channel.len() > CHANNELS_REMEMBERED {
             self.by_channel.remove(&channel);
         }
     }
@@ -284,14 +288,15 @@ impl Sockets {
     }
 
     /// Whether a channel's client is not read, because as much waits for peers as may: what checked writes leave of the
-    /// bulk budget, and at any rate the floor; and of that no more for one channel than is left for others, so that one
-    /// whose peers take nothing does not hold them up. It never lasts: a peer that takes nothing for 5 s meanwhile is
-    /// closed.
+    /// bulk budget, and at any rate the floor (PROTOCOL §6.3). Half of the floor is kept on top for those of whose bytes
+    /// next to none wait, so that a client whose peers take nothing does not hold them up. It never lasts: a peer that
+    /// takes nothing for 5 s meanwhile is closed.
     pub fn is_full(&self, channel: ConnId, bulk_left: impl FnOnce() -> usize) -> bool {
         if self.held <= self.floor_bytes {
             return false;
         }
         let mine = self.by_channel.get(&channel).copied().unwrap_or(0);
-        bulk_left().checked_sub(self.held).is_none_or(|left| mine > left)
+        let kept = if mine <= self.floor_bytes / 4 { self.floor_bytes / 2 } else { 0 };
+        self.held > bulk_left() + kept
     }
 }
