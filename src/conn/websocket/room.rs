@@ -8,7 +8,7 @@ use jstorrent_io_proto::frame::close;
 
 impl WebSocket {
     /// Room for incoming bytes; `None` while it does not read: its client takes no replies (it goes on when they have
-    /// been sent), or there is no memory for what it may send next ([`Note::ReadOn`]).
+    /// been sent), or there is no memory for what it may send next ([`Note::ReadOn`](crate::state::notes::Note::ReadOn)).
     pub fn place<'a>(&'a mut self, state: &mut State, scratch: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let len = scratch.len().min(state.limits.channel_read_bytes).max(1);
         if matches!(self.phase, Phase::Closing { .. }) {
