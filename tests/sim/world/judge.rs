@@ -194,7 +194,8 @@ fn on_file(court: &mut Court<'_>, what: &What, response: &Response) {
     let known = court.client.handles[handle].clone();
     let view = &mut court.shadow.files[known.file];
     match (response.status, response.code().as_str()) {
-        (404, "no_such_file") => {
+        // An answer to HEAD does not say which of the two it is.
+        (404, "no_such_file" | "") => {
             let may_be = court.sessions_may_end || known.shared || known.state != HandleState::Open;
             assert!(may_be, "{what:?} lost its file");
             court.client.handles[handle].state = HandleState::Gone;
@@ -207,7 +208,7 @@ fn on_file(court: &mut Court<'_>, what: &What, response: &Response) {
             let is_wrong = matches!(what, What::Write { is_right: false, .. });
             return assert!(is_wrong, "{what:?}: {response:?}");
         }
-        (403, "root_unknown") => {
+        (403, "root_unknown" | "") => {
             assert!(court.roots_changed, "{response:?}");
             court.client.handles[handle].state = HandleState::Gone;
             return;
