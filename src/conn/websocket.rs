@@ -61,9 +61,7 @@ pub struct WebSocket {
     unread_until: Time,
     /// When the next KEEPALIVE is due.
     keepalive_at: Time,
-    /// Since when its client took none of the buffers that were lent to it; never, where none are.
-    lent_since: Time,
-    /// When to see whether others wait for those.
+    /// When to see whether others wait for the buffers that were lent to its client; never, where none are.
     lent_look_at: Time,
     end: Option<End>,
 }
@@ -121,7 +119,6 @@ impl WebSocket {
             large_was_late: false,
             unread_until: Time::NEVER,
             keepalive_at: Time::NEVER,
-            lent_since: Time::NEVER,
             lent_look_at: Time::NEVER,
             end: None,
         };
@@ -183,8 +180,8 @@ impl WebSocket {
         };
         let large = if self.gathered() > 0 { self.heard_at.plus_ms(LARGE_SILENCE_MS) } else { Time::NEVER };
         let large = if self.hearing == Hearing::Open && !self.large_was_late { large } else { Time::NEVER };
-        let lent = self.lent_look_at.min(self.keepalive_at);
-        phase.min(self.unread_until).min(self.ping_at()).min(lent).min(large)
+        let beat = self.ping_at().min(self.keepalive_at);
+        phase.min(self.unread_until).min(beat).min(self.lent_look_at).min(large)
     }
 
     /// When its silence is worth a ping, or the end.
@@ -305,7 +302,7 @@ impl WebSocket {
             Note::Exit => self.close(state, close::GOING_AWAY, "the daemon is ending"),
             Note::Cut => self.finish(true),
             Note::RootsChanged => self.tell_roots(state),
-            Note::Queued if self.lent_since == Time::NEVER => self.took_lent(state),
+            Note::Queued if self.lent_look_at == Time::NEVER => self.took_lent(state),
             Note::RangeRequest(range) => self.tell_range(state, range),
             Note::RangeCancel(range) => {
                 state.tell(self.id, 0, &ServerMessage::RangeCancel { range_id: range.0 });

@@ -17,9 +17,6 @@ use std::collections::BTreeMap;
 /// follows them for a while ([`Socket::grant_rest`]).
 const GRANT_BYTES_MIN: u64 = SOCKET_WINDOW_BYTES_DEFAULT / 4;
 
-/// Channels whose count is kept while it is nothing.
-const CHANNELS_REMEMBERED: usize = 16;
-
 /// What the two sides granted each other (PROTOCOL §6.3).
 #[derive(Clone, Copy, Debug)]
 pub struct Credit {
@@ -148,7 +145,7 @@ pub struct Sockets {
     shelf: Shelf<Socket>,
     pool: Pool,
     held: usize,
-    /// Of which channel's sockets; some are nothing.
+    /// Of which channel's sockets, where any.
     by_channel: BTreeMap<ConnId, usize>,
     floor_bytes: usize,
 }
@@ -267,8 +264,7 @@ impl Sockets {
         self.held = self.held + after - before;
         let mine = self.by_channel.entry(channel).or_default();
         *mine = *mine + after - before;
-        // One that sends a little at a time would come and go with each piece.
-        if *mine == 0 && self.by_channel.len() > CHANNELS_REMEMBERED {
+        if *mine == 0 {
             self.by_channel.remove(&channel);
         }
     }

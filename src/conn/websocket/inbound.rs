@@ -180,7 +180,11 @@ impl WebSocket {
             }
         }
         if !gathered.add(state, self.id, bytes) {
-            self.close(state, close::TRY_AGAIN_LATER, "no memory for so large a message");
+            self.close(
+                state,
+                close::TRY_AGAIN_LATER,
+                "no memory for so large a message: send less at once, or try again later",
+            );
         }
     }
 

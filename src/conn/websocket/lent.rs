@@ -9,8 +9,7 @@ impl WebSocket {
     /// Buffers were lent to the client, or it took some: from here on it has its time to take one more.
     pub(super) fn took_lent(&mut self, state: &State) {
         let holds = state.channels.get(self.id).is_some_and(|channel| channel.holds_lent());
-        self.lent_since = if holds { state.now } else { Time::NEVER };
-        self.lent_look_at = self.lent_since.plus_ms(LENT_STALL_MS);
+        self.lent_look_at = if holds { state.now.plus_ms(LENT_STALL_MS) } else { Time::NEVER };
     }
 
     /// A client that takes nothing of what was read for it, while others wait for that memory, is cut off.

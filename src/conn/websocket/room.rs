@@ -45,7 +45,7 @@ impl WebSocket {
             self.close(
                 state,
                 close::TRY_AGAIN_LATER,
-                "so much is open that there is no memory for this message",
+                "so much is open that there is no memory for this message: close some, or send less at once",
             );
             state.turns.want(self.id);
         }
