@@ -64,6 +64,7 @@ impl Dial {
             state.sockets.get(id).map_or((ConnId::NOBODY, 0), |socket| (socket.channel, socket.wire));
         let until = state.now.plus_ms(plan.wait_ms);
         state.metrics.pending_tcp += 1;
+        state.openings.put(id, Vec::new());
         let mut dial = Dial { id, channel, wire, plan, until, look_at: Time::NEVER, race: None, end: None };
         dial.resolve(state);
         dial
@@ -130,7 +131,8 @@ impl Dial {
 
     /// What the attempts have reported since.
     fn take_reports(&mut self, state: &mut State) {
-        for opening in state.openings.take(self.id).unwrap_or_default() {
+        let openings = state.openings.get_mut(self.id).map(std::mem::take).unwrap_or_default();
+        for opening in openings {
             match (opening.outcome, &mut self.race) {
                 (Err(errno), Some(race)) => {
                     race.failed(opening.conn, errno);

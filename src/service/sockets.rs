@@ -9,6 +9,7 @@ use super::{Cx, Step, Task};
 use crate::ids::{ConnId, SessionId};
 use crate::state::State;
 use crate::state::births::{Opened, Report};
+use crate::state::channels::Channel;
 use crate::state::lookups::Asker;
 use crate::state::notes::Note;
 use jstorrent_io_proto::errno::Errno;
@@ -82,6 +83,7 @@ pub fn open(cx: &mut Cx<'_>, pending: Pending, body: &[u8]) -> Result<Task, Refu
             _ => return Err(bad("host and port go together.")),
         },
     };
+    cx.state.openings.put(cx.me, Vec::new());
     if let Some(channel) = cx.state.channels.get_mut(channel) {
         channel.openers.push(cx.me);
     }
@@ -93,8 +95,11 @@ fn bad(detail: &'static str) -> Refusal {
 }
 
 fn newest_channel(state: &State, session: SessionId) -> Option<ConnId> {
-    let authenticated = |id: &&ConnId| state.channels.get(**id).is_some_and(|channel| channel.authenticated);
-    state.sessions.get(session)?.channels.iter().rev().find(authenticated).copied()
+    let usable = |id: &&ConnId| {
+        let channel = state.channels.get(**id);
+        channel.is_some_and(|channel| channel.authenticated && !channel.is_closing())
+    };
+    state.sessions.get(session)?.channels.iter().rev().find(usable).copied()
 }
 
 fn connect(cx: &mut Cx<'_>, channel: ConnId, wire: u32, body: &OpenBody) -> Result<Phase, Refusal> {
@@ -138,19 +143,21 @@ impl OpenSocket {
 
     pub(super) fn advance(&mut self, cx: &mut Cx<'_>) -> Step {
         if let Phase::Resolving { host, port } = &self.phase {
-            let resolved = self.look_up(cx.state, host);
+            let resolved = if cx.state.channels.get(self.channel).is_none_or(Channel::is_closing) {
+                cx.state.lookups.forget(host, self.me);
+                Some(Err(Errno::ECANCELED))
+            } else {
+                self.look_up(cx.state, host)
+            };
             self.phase = match resolved {
                 None => return Step::Wait,
-                Some(Ok(_)) if cx.state.channels.get(self.channel).is_none() => {
-                    Phase::Over(Some(Errno::ECANCELED))
-                }
                 Some(Ok(ip)) => bind(cx, self.channel, self.wire, Some(SocketAddr::new(ip, *port))),
                 Some(Err(errno)) => Phase::Over(Some(errno)),
             };
         }
         let outcome = match &mut self.phase {
             Phase::Over(errno) => errno.take().map(Err),
-            _ => cx.state.openings.take(cx.me).and_then(|openings| Some(openings.first()?.outcome)),
+            _ => cx.state.openings.get(cx.me).and_then(|openings| Some(openings.first()?.outcome)),
         };
         match outcome {
             None if self.is_void(cx.state) => Step::Reply(failed(Errno::ECANCELED)),
@@ -182,11 +189,9 @@ impl OpenSocket {
         if let Some(channel) = state.channels.get_mut(self.channel) {
             channel.openers.retain(|opener| *opener != self.me);
         }
+        state.openings.take(self.me);
         match &self.phase {
-            Phase::Opening(conn) => {
-                state.notes.send(*conn, Note::Close);
-                state.openings.take(self.me);
-            }
+            Phase::Opening(conn) => state.notes.send(*conn, Note::Close),
             Phase::Resolving { host, .. } => state.lookups.forget(host, self.me),
             Phase::Over(_) => {}
         }

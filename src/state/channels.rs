@@ -109,6 +109,11 @@ impl Channel {
         self.features.has(Feature::Credit)
     }
 
+    /// Whether it takes its leave: nothing can be opened on it any more.
+    pub fn is_closing(&self) -> bool {
+        self.closed
+    }
+
     /// What waits for the client, chunk by chunk.
     pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
         self.out.parts()

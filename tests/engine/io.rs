@@ -4,6 +4,7 @@ mod budget;
 mod greedy;
 mod limits;
 mod names;
+mod over_http;
 mod times;
 
 use crate::harness::{Bench, Frame};

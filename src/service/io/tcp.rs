@@ -110,9 +110,9 @@ pub fn report(state: &mut State, report: Report, channel: ConnId, wire: u32, ope
             state.tell(channel, request_id, &message);
         }
         Report::Conn(conn) => {
-            let mut all = state.openings.take(conn).unwrap_or_default();
+            // Whoever asked may have gone.
+            let Some(all) = state.openings.get_mut(conn) else { return };
             all.push(opening);
-            state.openings.put(conn, all);
             state.notes.send(conn, Note::Look);
         }
     }

@@ -2,6 +2,8 @@
 //! until they are called for, walking away in the middle.
 
 use super::dice::Dice;
+use super::io::Io;
+use super::io::over_http::{self, View};
 use super::link::{Link, Outcome};
 use super::menu;
 use super::request::Request;
@@ -43,6 +45,17 @@ pub(crate) struct Client {
     pub(crate) brisk: bool,
 }
 
+/// What a client acts upon.
+pub(crate) struct Scene<'a> {
+    pub(crate) now: u64,
+    pub(crate) dice: &'a mut Dice,
+    pub(crate) swarm: &'a Swarm,
+    pub(crate) shadow: &'a mut Shadow,
+    pub(crate) io: &'a mut Io,
+    /// Faults of the disk so far.
+    pub(crate) faults: u64,
+}
+
 /// What a client wants after it acted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wish {
@@ -54,15 +67,8 @@ pub(crate) enum Wish {
 
 impl Client {
     /// One act on its connection.
-    pub(crate) fn act(
-        &mut self,
-        link: &mut Link,
-        now: u64,
-        dice: &mut Dice,
-        swarm: &Swarm,
-        shadow: &mut Shadow,
-        faults: u64,
-    ) -> Wish {
+    pub(crate) fn act(&mut self, link: &mut Link, scene: &mut Scene<'_>) -> Wish {
+        let (now, swarm) = (scene.now, scene.swarm);
         if self.brisk {
             link.wake_up();
         }
@@ -73,45 +79,59 @@ impl Client {
         let (piece, pace) = if self.brisk {
             (1 << 16, 300)
         } else {
-            (1 + dice.size(swarm.piece_max), 1 + dice.size(swarm.act_us_max))
+            (1 + scene.dice.size(swarm.piece_max), 1 + scene.dice.size(swarm.act_us_max))
         };
         if link.receive(now, piece as usize) == Outcome::Over {
             return Wish::Leave;
         }
-        if !self.brisk && self.misbehave(link, now, dice, swarm) {
+        if !self.brisk && self.misbehave(link, now, scene.dice, swarm) {
             return Wish::Again(pace);
         }
-        self.issue(link, now, dice, swarm, shadow, faults);
-        let piece = if self.brisk { 1 << 16 } else { 1 + dice.size(swarm.piece_max) };
+        self.issue(link, scene);
+        let piece = if self.brisk { 1 << 16 } else { 1 + scene.dice.size(swarm.piece_max) };
         if link.send(piece as usize) == Outcome::Over {
             return Wish::Leave;
         }
         let most = if self.brisk { 10_000 } else { 500_000 };
         let wait = (pace * link.patience()).min(most).max(pace);
-        self.perhaps_end(link, dice).unwrap_or(Wish::Again(wait))
+        self.perhaps_end(link, scene.dice).unwrap_or(Wish::Again(wait))
     }
 
     /// Asks the next thing, if it is time.
-    fn issue(
-        &mut self,
-        link: &mut Link,
-        now: u64,
-        dice: &mut Dice,
-        swarm: &Swarm,
-        shadow: &mut Shadow,
-        faults: u64,
-    ) {
+    fn issue(&mut self, link: &mut Link, scene: &mut Scene<'_>) {
+        let swarm = scene.swarm;
         while self.requests_left > 0 && link.may_issue(swarm.pipeline) {
+            let about_sockets = !link.hostile && scene.dice.chance(swarm.errands);
+            let waits = about_sockets && !scene.io.is_time_for_sockets(&self.session, scene.now);
+            if waits && scene.dice.chance(980) {
+                return;
+            }
             self.requests_left -= 1;
             if link.hostile {
-                let bytes = menu::hostile(dice, swarm, self);
+                let bytes = menu::hostile(scene.dice, swarm, self);
                 link.push_garbage(bytes);
                 continue;
             }
-            let request: Request = menu::draw(dice, swarm, self, shadow);
-            let patience = dice.pick(&[0, 1_000, 1_000_000]);
-            link.push(request, faults, now + patience);
+            let request = if about_sockets {
+                self.ask_for_socket(scene)
+            } else {
+                menu::draw(scene.dice, swarm, self, scene.shadow)
+            };
+            let patience = scene.dice.pick(&[0, 1_000, 1_000_000]);
+            link.push(request, scene.faults, scene.now + patience);
         }
+    }
+
+    fn ask_for_socket(&self, scene: &mut Scene<'_>) -> Request {
+        let limits = &scene.swarm.limits;
+        let view = View {
+            session: &self.session,
+            now: scene.now,
+            slow_connects: limits.connects_max < 1_000,
+            slow_names: scene.swarm.pace.name_us_max > 100_000,
+            short_memory: limits.bulk_bytes_max < 60 << 20,
+        };
+        over_http::draw(scene.io, scene.dice, &scene.swarm.io, view)
     }
 
     /// Stalls, breaks off or walks away; returns whether it did.

@@ -119,6 +119,7 @@ fn sockets_quiet(engine: &Engine) {
     assert_eq!((state.lookups.len(), state.connects.under_way()), (0, 0), "look-ups or connects of nobody");
     assert!(state.unread_channels.is_empty() && state.waiting_servers.is_empty(), "someone stands in line");
     assert_eq!(state.active_channels, 0);
+    assert!(state.openings.is_empty(), "what became of a connect, for nobody");
     let counts = [
         metrics.http_connections,
         metrics.ws_connections,

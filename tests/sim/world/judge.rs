@@ -4,6 +4,8 @@
 use super::client::{Client, Handle, HandleState};
 use super::dialect::{self, PathWork};
 use super::disk::SimDisk;
+use super::io::Io;
+use super::io::over_http::{self, Bounds};
 use super::link::{Issued, Link};
 use super::request::{Part, What};
 use super::response::{Piece, Response};
@@ -16,6 +18,8 @@ pub(crate) struct Court<'a> {
     pub(crate) shadow: &'a mut Shadow,
     pub(crate) disk: &'a SimDisk,
     pub(crate) client: &'a mut Client,
+    pub(crate) io: &'a mut Io,
+    pub(crate) bounds: Bounds,
     /// A session may have ended under its client.
     pub(crate) sessions_may_end: bool,
     /// The roots have changed meanwhile.
@@ -68,7 +72,8 @@ fn answered(court: &mut Court<'_>, link: &mut Link, response: &Response) {
     assert!(!issued.closes || link.closing, "the client asked for the end: {response:?}");
     link.answered_end = issued.end;
     link.known |= issued.token;
-    let fault = court.disk.fault_count() > issued.faults;
+    let fault = court.disk.fault_count() > issued.faults
+        || response.status == 502 && matches!(issued.what, What::Socket { .. });
     assert!(
         response.status < 500 || matches!(response.status, 501 | 503) || fault || court.roots_changed,
         "an error without a fault: {response:?}"
@@ -90,6 +95,7 @@ fn verdict(court: &mut Court<'_>, issued: &Issued, response: &Response) {
         What::Hash { sha256, json, data } => hashed(*sha256, *json, data, response),
         What::Path { file, work } => path_work(court, *file, work, response),
         What::Json => drop(json_of(response)),
+        What::Socket { errand } => over_http::judge(court.io, *errand, court.bounds, response),
         What::Refresh => assert!(response.status == 200 || court.roots_changed, "{response:?}"),
         What::Open { file, write, create, size } => opened(court, *file, *write, *create, *size, response),
         on_handle => on_file(court, on_handle, response),

@@ -68,6 +68,10 @@ pub(crate) enum What {
         file: usize,
         work: PathWork,
     },
+    /// A socket over HTTP, by the number of the request on the desk.
+    Socket {
+        errand: usize,
+    },
     /// 200 with JSON.
     Json,
     /// The configuration is read again.
@@ -136,11 +140,12 @@ impl What {
         }
     }
 
-    /// Whether it may change a file.
+    /// Whether it may change a file, or what is open.
     pub(crate) fn is_change(&self) -> bool {
         match self {
             What::Path { work, .. } => work.changes(),
             What::Open { .. } | What::Write { .. } | What::Preallocate { .. } | What::Truncate { .. } => true,
+            What::Socket { .. } => true,
             _ => false,
         }
     }

@@ -41,6 +41,8 @@ pub(crate) struct Swarm {
     pub(crate) exit: u32,
     pub(crate) clients: usize,
     pub(crate) sessions: u64,
+    /// Requests about sockets, in a thousand.
+    pub(crate) errands: u32,
     /// Requests of each client.
     pub(crate) requests: u64,
     pub(crate) pipeline: u64,
@@ -120,6 +122,7 @@ impl Swarm {
             exit: if dice.chance(100) { 200 } else { 0 },
             clients: if kind == Kind::Io { 0 } else { dice.pick(&[1, 2, 4, 9]) },
             sessions,
+            errands: 0,
             requests: dice.between(1, 12),
             pipeline: dice.pick(&[1, 1, 2, 8]),
             body_max: if fine { body_max.min(20_000) } else { body_max },
@@ -141,8 +144,20 @@ impl Swarm {
         };
         if dice.is_fuzzer() {
             swarm.shorten();
+        } else if kind == Kind::Both {
+            swarm.open_over_http(dice);
         }
         swarm
+    }
+
+    /// Clients ask for sockets over HTTP, and most have a connection of their session to ask for.
+    fn open_over_http(&mut self, dice: &mut Dice) {
+        self.errands = dice.pick(&[0, 500, 900]);
+        if self.errands > 0 {
+            self.sessions = dice.pick(&[1, 1, 2]);
+            self.io.named = 960;
+            self.requests += dice.below(8);
+        }
     }
 
     fn shorten(&mut self) {

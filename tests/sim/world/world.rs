@@ -2,9 +2,10 @@
 //! accepting, turns. Then the life of a run: a time of trouble, a time to recover, and the end of everything.
 
 mod io;
+mod over_http;
 
 use super::agenda::Agenda;
-use super::client::{Client, Handle, HandleState, Wish};
+use super::client::{self, Client, Handle, HandleState, Wish};
 use super::dice::Dice;
 use super::disk::SimDisk;
 use super::invariants;
@@ -207,6 +208,7 @@ impl World {
         self.recover();
         if !self.engine.is_over() {
             invariants::check_quiet(&self.engine, &self.workers);
+            self.io.desk.check_told(&self.io.net.courses);
             self.check_files();
             self.sunset();
         }
@@ -422,7 +424,15 @@ impl World {
         let client = &mut self.clients[index];
         let link = self.links.get_mut(&number).expect("a link of a client is there");
         let faults = self.workers.disk.fault_count();
-        let wish = client.act(link, self.now, &mut self.dice, &self.swarm, &mut self.shadow, faults);
+        let mut scene = client::Scene {
+            now: self.now,
+            dice: &mut self.dice,
+            swarm: &self.swarm,
+            shadow: &mut self.shadow,
+            io: &mut self.io,
+            faults,
+        };
+        let wish = client.act(link, &mut scene);
         let moved = (link.docket.len(), link.socket.unread());
         self.trace.note(self.now, || format!("client {index} on {number}: {wish:?} {moved:?}"));
         if self.links[&number].left || self.links[&number].was_aborted() {
@@ -479,8 +489,11 @@ impl World {
     /// As the reactor takes an event in.
     fn edge(&mut self, id: ConnId, edge: Edge) {
         let Some(source) = self.sources.get_mut(&id.slot) else { return };
-        io::outcome(&mut self.engine, source);
+        let is_told = !io::outcome(&mut self.engine, source);
         source.ready.tell(edge);
+        if is_told {
+            self.perhaps_born(id);
+        }
         if edge.is_hang_up() {
             self.engine.hung_up(id);
         }
@@ -600,6 +613,7 @@ impl World {
             link.docket.front()
         );
         assert!(!link.judge.within() || link.excuse.is_some(), "{:?} was closed within an answer", link.id);
+        self.check_given_up(number);
         // What the daemon said it would not read, it did not do.
         if !self.links[&number].closing {
             self.retire(number);
@@ -615,6 +629,11 @@ impl World {
         let client = &self.clients[link.client];
         for file in link.docket.iter().filter_map(|one| one.what.changes(&client.handles)) {
             self.shadow.files[file].retired = true;
+        }
+        for one in &link.docket {
+            if let What::Socket { errand } = one.what {
+                self.io.abandon(errand);
+            }
         }
     }
 
@@ -682,6 +701,7 @@ impl World {
             {
                 link.watch_head(self.now);
             }
+            self.check_answered(number);
         }
     }
 
@@ -693,7 +713,11 @@ impl World {
         }
         self.trace.note(self.now, || format!("{number} is sent {} bytes", bytes.len()));
         let before = link.judge.complete();
+        let bounds = self.bounds();
+        let link = self.links.get_mut(&number).expect("it was there");
         let mut court = Court {
+            io: &mut self.io,
+            bounds,
             shadow: &mut self.shadow,
             disk: &self.workers.disk,
             client: &mut self.clients[link.client],

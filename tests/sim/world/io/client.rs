@@ -5,7 +5,7 @@ use super::super::dice::Dice;
 use super::super::request::{Body, Draft, What};
 use super::super::shadow::ShadowFile;
 use super::course::{Course, Reads};
-use super::ledger::{Due, Live, OwnFile};
+use super::ledger::{Due, FIRST_OWN_ID, Live, OwnFile};
 use super::link::{IoLink, NOT_UPGRADED, Stage};
 use super::net::Net;
 use super::ops;
@@ -150,7 +150,7 @@ fn greet(link: &mut IoLink, scene: &mut Scene<'_>, session: &str) {
         .field("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==");
     if by_header {
         link.ledger.authenticated = true;
-        link.has_session = scene.dice.chance(800);
+        link.has_session = scene.dice.chance(scene.swarm.named);
         if link.has_session {
             draft = draft.session(session);
         }
@@ -308,6 +308,7 @@ pub(crate) fn send_more(link: &mut IoLink, scene: &mut Scene<'_>, wire: u32, cou
     }
     let data = super::pattern::bytes(due.up_key(), due.pushed, count as usize);
     due.pushed += count;
+    let pushed = due.pushed;
     link.push(
         scene.dice,
         scene.swarm.fragment,
@@ -315,12 +316,13 @@ pub(crate) fn send_more(link: &mut IoLink, scene: &mut Scene<'_>, wire: u32, cou
         0,
         &ClientMessage::TcpSend { socket_id: wire, data: &data },
     );
+    link.sends_to(course, pushed);
 }
 
 /// Whether a socket should come to its end whatever the others do.
 pub(crate) fn must_complete(course: &Course) -> bool {
     course.is_healthy()
-        && !course.closed
+        && !course.is_given_up()
         && !course.excuses.secured
         && course.pushed <= SOCKET_WINDOW_BYTES_DEFAULT + course.granted_up
 }
@@ -375,7 +377,8 @@ fn cancel(link: &mut IoLink, scene: &mut Scene<'_>) -> bool {
     let mut waits = false;
     for (wire, course) in opening {
         let due = &scene.net.courses[course];
-        if due.closed || link.ledger.live.contains_key(&wire) {
+        // An id that is not the client's to pick is refused; it may be another's.
+        if due.closed || link.ledger.live.contains_key(&wire) || wire >= FIRST_OWN_ID {
             continue;
         }
         let prompt = due.temper.reads == Reads::All && !due.excuses.slow && !due.by_name;

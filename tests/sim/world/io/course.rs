@@ -68,6 +68,8 @@ pub(crate) struct Course {
     /// Errors that a connect may end with, beyond the fates'.
     pub(crate) errors: Vec<Errno>,
     pub(crate) by_name: bool,
+    /// The request over HTTP that it is to be opened for, by its number on the desk.
+    pub(crate) errand: Option<usize>,
     /// The port of the listener that its peer came by.
     pub(crate) server: Option<u16>,
     pub(crate) temper: Temper,
@@ -80,6 +82,12 @@ pub(crate) struct Course {
     pub(crate) granted_down: Option<u64>,
     pub(crate) heard: u64,
     pub(crate) closed: bool,
+    /// How many asked over HTTP for its end, or went away before they were told of it; and bytes that the daemon had
+    /// for the peer before the first did.
+    pub(crate) asides: u32,
+    pub(crate) had_before: u64,
+    /// Bytes that the daemon certainly has, or had.
+    pub(crate) settled: u64,
     /// The daemon told the client that it is open, and that it is closed.
     pub(crate) open: bool,
     pub(crate) told: Option<Errno>,
@@ -99,6 +107,7 @@ impl Course {
             fates: vec![Fate::Connects],
             errors: Vec::new(),
             by_name: false,
+            errand: None,
             server: None,
             temper,
             up_total,
@@ -109,6 +118,9 @@ impl Course {
             granted_down: None,
             heard: 0,
             closed: false,
+            asides: 0,
+            had_before: 0,
+            settled: 0,
             open: false,
             told: None,
             carried: 0,
@@ -125,6 +137,29 @@ impl Course {
 
     pub(crate) fn down_key(&self) -> u64 {
         self.up_key() + u64::from(!self.temper.echo)
+    }
+
+    /// Its end is asked for over HTTP; when that is heard nobody knows.
+    pub(crate) fn ask_aside(&mut self) {
+        if self.asides == 0 {
+            self.had_before = self.settled;
+        }
+        self.asides += 1;
+    }
+
+    /// The client, or someone over HTTP, asked for its end.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.closed || self.asides > 0
+    }
+
+    /// It is open, and nobody has done anything to end it but, perhaps, over HTTP.
+    pub(crate) fn is_left_alone(&self) -> bool {
+        let left = self.fin_after.is_some() || self.broken || self.closed || self.excuses.secured;
+        self.open
+            && self.told.is_none()
+            && !left
+            && self.temper.reads == Reads::All
+            && !self.may_have_overrun()
     }
 
     /// Its peer takes what comes and does not break off.
@@ -166,7 +201,7 @@ impl Course {
         let silent = self.fates.contains(&Fate::Silent);
         let may = by_fate
             || self.errors.contains(&errno)
-            || errno == Errno::ECANCELED && (self.closed || self.excuses.secured)
+            || errno == Errno::ECANCELED && (self.is_given_up() || self.excuses.secured)
             || errno == Errno::ETIMEDOUT && (silent || self.excuses.slow)
             || errno == Errno::EMFILE && self.excuses.crowded
             || errno == Errno::ENOBUFS && self.may_have_overrun();
@@ -200,13 +235,13 @@ impl Course {
         self.told = Some(errno);
         let may = match errno {
             Errno::NONE => {
-                if let (Some(sent), false) = (self.fin_after, self.closed) {
+                if let (Some(sent), false) = (self.fin_after, self.is_given_up()) {
                     assert_eq!(self.heard, sent, "bytes before the FIN are missing: {self:?}");
                 }
-                self.closed || self.fin_after.is_some()
+                self.is_given_up() || self.fin_after.is_some()
             }
             Errno::ECONNRESET | Errno::EPIPE => self.broken,
-            Errno::ETIMEDOUT => self.closed || self.temper.reads != Reads::All,
+            Errno::ETIMEDOUT => self.is_given_up() || self.temper.reads != Reads::All,
             Errno::ENOBUFS => self.may_have_overrun(),
             Errno::ECONNABORTED => self.excuses.secured,
             _ => false,
@@ -230,16 +265,21 @@ impl Course {
         if self.is_beside(received) {
             return;
         }
-        assert!(self.closed || self.fin_after.is_some(), "the daemon ended what nobody closed: {self:?}");
-        if self.closed && self.fin_after.is_none() && !self.may_have_overrun() {
-            assert_eq!(self.delivered, self.pushed, "FIN before the last byte: {self:?}");
+        assert!(
+            self.is_given_up() || self.fin_after.is_some(),
+            "the daemon ended what nobody closed: {self:?}"
+        );
+        if self.fin_after.is_some() || self.may_have_overrun() {
+            return;
         }
+        let due = if self.asides > 0 { self.had_before } else { self.pushed };
+        assert!(self.delivered >= due, "FIN before the last byte: {self:?}");
     }
 
     /// A peer that got so many bytes was sent RST.
     pub(crate) fn was_reset(&self, received: u64) {
         let may = self.is_beside(received)
-            || self.closed
+            || self.is_given_up()
             || self.told.is_some()
             || self.fin_after.is_some()
             || self.may_have_overrun()

@@ -117,6 +117,8 @@ pub(crate) struct Ledger {
     pub(crate) recv_window: Option<u64>,
     pub(crate) owed: VecDeque<Owed>,
     pub(crate) live: BTreeMap<u32, Live>,
+    /// UDP sockets that may be closed over HTTP: how many asked for it, or were not told of them.
+    pub(crate) asides: BTreeMap<u32, u32>,
     /// Payloads of pings, oldest first.
     pub(crate) pings: VecDeque<u64>,
     pub(crate) file: Option<OwnFile>,
@@ -153,12 +155,13 @@ impl Ledger {
         self.owed.remove(place).expect("it was found").due
     }
 
-    /// The daemon answers a ping.
-    pub(crate) fn pong(&mut self, payload: &[u8]) {
+    /// The daemon answers a ping; its number.
+    pub(crate) fn pong(&mut self, payload: &[u8]) -> u64 {
         let number = payload.try_into().map(u64::from_le_bytes).expect("a pong of our own ping");
         assert_eq!(self.pings.pop_front(), Some(number), "pongs come in order");
         self.live
             .retain(|_, live| !matches!(live, Live::Server { stopped: Some(pong), .. } if *pong == number));
+        number
     }
 
     /// A message came.
@@ -299,13 +302,18 @@ impl Ledger {
             ServerMessage::UdpClose { socket_id, had_error, errno } => {
                 assert!(!had_error && !errno.is_error() && request == 0, "{message:?}");
                 let was = self.live.remove(socket_id);
-                assert!(matches!(was, Some(Live::Udp { closing: true, .. })), "{was:?}: {message:?}");
+                let may = match was {
+                    Some(Live::Udp { closing, .. }) => closing || self.asides.contains_key(socket_id),
+                    _ => false,
+                };
+                assert!(may, "{was:?}: {message:?}");
             }
             other => panic!("never sent: {other:?}"),
         }
     }
 
-    fn opens(&mut self, id: u32, live: Live) {
+    /// An id means something from now on.
+    pub(crate) fn opens(&mut self, id: u32, live: Live) {
         let before = self.live.insert(id, live);
         let stopped = matches!(before, Some(Live::Server { stopped: Some(_), .. }));
         assert!(before.is_none() || stopped, "id {id} was in use");
@@ -351,6 +359,7 @@ impl Ledger {
             panic!("{server} does not listen")
         };
         assert!(id >= FIRST_OWN_ID, "{id} is the client's to pick");
+        net.picks(id);
         let number = net.course_of(remote_port);
         let course = &mut net.courses[number];
         assert_eq!(course.server, Some(*port), "it knocked elsewhere");

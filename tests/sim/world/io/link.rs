@@ -49,6 +49,9 @@ pub(crate) struct IoLink {
     marks: VecDeque<(u64, usize, u64)>,
     /// TCP_RECVs that the client has not read, by where they end.
     unread: VecDeque<(u64, usize, u64)>,
+    /// Bytes that were sent to the peer of a course, in all, since the last ping; and by which pong the daemon has them.
+    unsettled: BTreeMap<usize, u64>,
+    settling: VecDeque<(u64, usize, u64)>,
     tapped: u64,
     received: u64,
     requests: u32,
@@ -72,6 +75,8 @@ pub(crate) struct IoLink {
     pub(crate) log: Vec<String>,
     /// The trace wants no words.
     mute: bool,
+    /// Text has come: the daemon knows that it is wanted.
+    was_told_text: bool,
     /// It has sent no message.
     is_fresh: bool,
     /// Its sockets may end.
@@ -104,6 +109,7 @@ impl IoLink {
             is_excused: false,
             read_at: (0, 0),
             is_fresh: true,
+            was_told_text: false,
             requests_are_out: false,
             has_session: false,
             is_doomed: false,
@@ -123,6 +129,8 @@ impl IoLink {
             batch: None,
             marks: VecDeque::new(),
             unread: VecDeque::new(),
+            unsettled: BTreeMap::new(),
+            settling: VecDeque::new(),
             tapped: 0,
             received: 0,
             requests: 0,
@@ -229,8 +237,27 @@ impl IoLink {
     /// A ping of the client's; its pong tells that everything before was read.
     pub(crate) fn push_ping(&mut self, dice: &mut Dice) -> u64 {
         let payload = self.next_ping();
+        if self.batch.is_none() {
+            let sent = std::mem::take(&mut self.unsettled);
+            self.settling.extend(sent.into_iter().map(|(course, bytes)| (self.pings, course, bytes)));
+        }
         self.push_control(dice, frame::PING, &payload);
         self.pings
+    }
+
+    /// So many bytes, in all, are for the peer of a course.
+    pub(crate) fn sends_to(&mut self, course: usize, bytes: u64) {
+        self.unsettled.insert(course, bytes);
+    }
+
+    fn pong(&mut self, net: &mut Net, payload: &[u8]) {
+        let number = self.ledger.pong(payload);
+        while let Some((ping, course, bytes)) = self.settling.front().copied()
+            && ping <= number
+        {
+            self.settling.pop_front();
+            net.courses[course].settled = bytes;
+        }
     }
 
     fn next_ping(&mut self) -> [u8; 8] {
@@ -370,7 +397,7 @@ impl IoLink {
                     self.push_control(dice, frame::PONG, &payload);
                 }
             }
-            Frame::Pong(payload) => self.ledger.pong(&payload),
+            Frame::Pong(payload) => self.pong(net, &payload),
             Frame::Close(code) => self.was_closed(code),
         }
     }
@@ -389,7 +416,11 @@ impl IoLink {
         match packet.unwrap_or_else(|malformed| panic!("the daemon sends what is malformed: {malformed}")) {
             Packet::Message { request_id, message } => {
                 let is_data = message.is_always_binary();
-                assert!(!self.ledger.json || text != is_data, "in the wrong encoding: {message:?}");
+                // Sockets that were opened over HTTP may have something to say before the client's first message comes.
+                let may_be_early = request_id == 0 && !self.was_told_text;
+                let due = if text { !is_data } else { is_data || may_be_early };
+                assert!(!self.ledger.json || due, "in the wrong encoding: {message:?}");
+                self.was_told_text |= text;
                 self.message(net, troubles, request_id, &message, end);
             }
             Packet::Batch(mut batch) => {

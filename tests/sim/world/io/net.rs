@@ -9,7 +9,7 @@ use super::swarm::IoSwarm;
 use super::udp::{OnTheirWay, SimUdp};
 use jstorrent_io_daemon::ids::ConnId;
 use jstorrent_io_proto::errno::Errno;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 
@@ -42,6 +42,10 @@ pub(crate) struct Net {
     pub(crate) inward: BTreeMap<u16, OnTheirWay>,
     /// Datagrams so far.
     pub(crate) datagrams: u64,
+    /// Where datagrams go that name no destination, of UDP sockets that were opened over HTTP, by port.
+    pub(crate) defaults: BTreeMap<u16, Option<SocketAddr>>,
+    /// Ids that the daemon picked.
+    picked: BTreeSet<u32>,
     ports_given: u16,
 }
 
@@ -62,6 +66,11 @@ impl Net {
     pub(crate) fn add(&mut self, course: Course) -> usize {
         self.courses.push(course);
         self.courses.len() - 1
+    }
+
+    /// The daemon has picked an id, for the first time.
+    pub(crate) fn picks(&mut self, id: u32) {
+        assert!(self.picked.insert(id), "{id} was picked twice");
     }
 
     pub(crate) fn course_of(&self, port: u16) -> usize {
@@ -164,7 +173,8 @@ pub(crate) fn address(number: usize, v6: bool) -> IpAddr {
     }
 }
 
-fn address_number(ip: IpAddr) -> usize {
+/// Which fate an address stands for.
+pub(super) fn address_number(ip: IpAddr) -> usize {
     match ip {
         IpAddr::V4(ip) => {
             assert_eq!(ip.octets()[..3], [10, 0, 0], "the daemon connects to where nobody wanted it to");

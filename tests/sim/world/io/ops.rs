@@ -88,7 +88,8 @@ pub(crate) fn course(dice: &mut Dice, swarm: &IoSwarm, port: u16) -> Course {
     Course::new(port, temper, dice.size(swarm.course_max), dice.size(swarm.course_max))
 }
 
-fn fate(dice: &mut Dice, swarm: &IoSwarm) -> Fate {
+/// What becomes of a connect.
+pub(super) fn fate(dice: &mut Dice, swarm: &IoSwarm) -> Fate {
     if !dice.chance(swarm.failing) {
         return Fate::Connects;
     }
@@ -122,7 +123,8 @@ fn connect(link: &mut IoLink, scene: &mut Scene<'_>) {
     );
 }
 
-fn host(scene: &mut Scene<'_>, course: &mut Course) -> (String, u16) {
+/// Where a connect goes: an address, a name, or what is none.
+pub(super) fn host(scene: &mut Scene<'_>, course: &mut Course) -> (String, u16) {
     let dice = &mut *scene.dice;
     if dice.chance(30) {
         course.fates.clear();
@@ -207,7 +209,9 @@ fn send(link: &mut IoLink, scene: &mut Scene<'_>) {
     }
     let bytes = pattern::bytes(due.up_key(), due.pushed, count as usize);
     due.pushed += count;
+    let pushed = due.pushed;
     push(link, scene, 0, &ClientMessage::TcpSend { socket_id: wire, data: &bytes });
+    link.sends_to(course, pushed);
 }
 
 fn close(link: &mut IoLink, scene: &mut Scene<'_>) {
@@ -296,10 +300,13 @@ fn send_datagram(link: &mut IoLink, scene: &mut Scene<'_>) {
     };
     let length = scene.dice.size(scene.swarm.datagram_max) as usize;
     scene.net.datagrams += 1;
-    let remote = SocketAddr::new(ip.unwrap_or(address(0, false)), port);
+    let default = scene.net.defaults.get(&own).copied().flatten();
+    let addr = if default.is_some() && scene.dice.chance(400) { String::new() } else { addr };
+    let by_default = default.filter(|_| addr.is_empty());
+    let remote = by_default.unwrap_or_else(|| SocketAddr::new(ip.unwrap_or(address(0, false)), port));
     let datagram = Datagram { number: scene.net.datagrams, length, remote };
     let data = datagram.bytes();
-    if ip.is_some() {
+    if ip.is_some() || by_default.is_some() {
         scene.net.outward.entry(own).or_default().add(datagram);
     }
     push(link, scene, 0, &ClientMessage::UdpSend { socket_id, port, addr: addr.into(), data: &data });

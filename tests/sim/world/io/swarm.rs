@@ -11,6 +11,8 @@ pub(crate) struct IoSwarm {
     pub(crate) links: u64,
     pub(crate) ops: u64,
     pub(crate) sockets: usize,
+    /// Of connections that show the token at once: those that name their session then.
+    pub(crate) named: u32,
     /// Bytes that go over a socket, each way.
     pub(crate) course_max: u64,
     pub(crate) credit: u32,
@@ -61,6 +63,7 @@ impl IoSwarm {
             links: 1,
             ops: 200,
             sockets: 8,
+            named: 800,
             course_max: dice.pick(&[50, 600]),
             credit: flag(0, 1_000),
             batch: flag(1, 1_000),
@@ -114,6 +117,7 @@ impl IoSwarm {
             links: dice.between(1, 3),
             ops: dice.pick(&[6, 20, 60]),
             sockets: dice.pick(&[1, 4, 12]),
+            named: 800,
             course_max: if large { 1_300_000 } else { course_max },
             credit: dice.pick(&[0, 500, 1_000, 1_000]),
             batch: dice.pick(&[0, 500, 1_000]),

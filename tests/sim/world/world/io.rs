@@ -92,11 +92,13 @@ impl World {
         if self.io.links[&number].is_ending() {
             self.excuse_courses(number);
         }
+        self.look_at_channel(number);
         match wish {
             IoWish::Again(wait) => self.agenda.put(self.now + wait, Event::Io(IoEvent::Act(index))),
             IoWish::Leave => {
                 self.io.clients[index].link = None;
                 self.excuse_courses(number);
+                self.look_at_channel(number);
                 let link = &self.io.links[&number];
                 if link.id.is_none_or(|id| !self.engine.is_live(id)) && !self.backlog.contains(&number) {
                     self.forget_io_link(number);
@@ -242,6 +244,9 @@ impl World {
                     self.io.net.udps.insert(port, SimUdp::new(id, blocks, refuses));
                 }
                 self.engine.datagram_bound(id, bound);
+                if let Ok(port) = bound {
+                    self.perhaps_bound(id, port);
+                }
             }
             Effect::Listen { id, at, .. } => {
                 let taken =
@@ -375,6 +380,7 @@ impl World {
         }
         link.bury();
         self.check_closed_with(number);
+        self.io.desk.gone(number, self.now);
         self.excuse_courses(number);
         if self.io.links[&number].left {
             self.forget_io_link(number);
@@ -388,14 +394,14 @@ impl World {
         for live in link.ledger.live.values() {
             if let Live::Tcp(course) = live {
                 let course = &self.io.net.courses[*course];
-                if must_close(course) {
+                if course.is_left_alone() && !course.is_given_up() {
                     self.to_be_closed.push(course.port);
                 }
             }
         }
     }
 
-    fn io_link_of(&self, id: ConnId) -> Option<usize> {
+    pub(super) fn io_link_of(&self, id: ConnId) -> Option<usize> {
         self.io.links.iter().find(|(_, link)| link.id == Some(id)).map(|(number, _)| *number)
     }
 
@@ -430,6 +436,8 @@ impl World {
             roots_changed: self.roots_changed,
             works_limited: self.swarm.limits.file_write_bytes_max < 1 << 20
                 || self.swarm.limits.file_works_max < 100
+                || self.swarm.limits.write_floor_bytes < 1 << 20
+                    && self.swarm.limits.bulk_bytes_max < 60 << 20
                 || self.swarm.io.course_max > 100_000,
             sockets_limited: self.swarm.limits.sockets_max < 1_000,
         };
@@ -445,6 +453,7 @@ impl World {
         let after = link.ledger.heard;
         let ends = link.is_ending() && (after > before || !std::mem::replace(&mut link.is_excused, true));
         self.note_log(number);
+        self.look_at_channel(number);
         if ends {
             self.excuse_courses(number);
         }
@@ -517,17 +526,6 @@ impl World {
             state.metrics
         )
     }
-}
-
-/// Whether a socket that is open can't but be closed by the daemon alone.
-fn must_close(course: &super::super::io::course::Course) -> bool {
-    use super::super::io::course::Reads;
-    let left = course.fin_after.is_some() || course.broken || course.closed || course.excuses.secured;
-    course.open
-        && course.told.is_none()
-        && !left
-        && course.temper.reads == Reads::All
-        && !course.may_have_overrun()
 }
 
 /// As the reactor takes the first event of a connecting socket in; false where it does not tell yet.
