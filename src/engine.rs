@@ -135,6 +135,17 @@ impl Engine {
         self.slots.get(id).is_some_and(|conn| conn.awaits_end(&self.state))
     }
 
+    /// Whether this connection, which does not read at present, is to be told all the same of what comes: its other side
+    /// may hang up.
+    pub fn minds_arrivals(&self, id: ConnId) -> bool {
+        self.slots.get(id).is_some_and(|conn| conn.minds_arrivals(&self.state))
+    }
+
+    /// Whether this connection is a TCP socket of an `/io` connection.
+    pub fn is_peer(&self, id: ConnId) -> bool {
+        matches!(self.slots.get(id), Some(Conn::Tcp(_)))
+    }
+
     /// The kernel put `n` bytes (at least one) into the place it was last given.
     pub fn received(&mut self, id: ConnId, n: usize) {
         self.with(id, |conn, state, scratch| conn.received(state, scratch, n));

@@ -370,6 +370,14 @@ pub const POLL_EVENTS_MAX: usize = 1024;
 /// How long nobody is accepted after the system was short of descriptors or memory, unless a connection closes, in
 /// milliseconds: others may have caused it.
 pub const ACCEPT_STARVED_MS: u64 = 100;
+/// Bytes of one peer that the kernel gathers before they are read, once they come fast but fewer at a time.
+pub const GATHER_READ_BYTES: usize = RECV_BYTES_MAX;
+/// Bytes in [`GATHER_WAIT_MS`] from which a peer is fast: so many that they are gathered in half of that time.
+pub const GATHER_PACE_BYTES_MIN: u64 = 2 * GATHER_READ_BYTES as u64;
+/// How long they are gathered at most, in milliseconds: then what there is is read.
+pub const GATHER_WAIT_MS: u64 = 1;
+/// How long a peer that was waited for in vain is read at once, in milliseconds: it may wait for an answer itself.
+pub const GATHER_RETRY_MS: u64 = 1_000;
 /// How long the system is not asked for memory again, once it had none, in milliseconds.
 pub const MEMORY_REFUSED_MS: u64 = 100;
 /// Times `linger_ms` that a connection outlives its last answer while its peer still sends.

@@ -3,5 +3,6 @@
 
 pub(crate) mod files;
 pub mod interfaces;
+pub(crate) mod low_water;
 pub mod memory;
 pub(crate) mod names;

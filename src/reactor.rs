@@ -4,6 +4,7 @@ mod connect;
 mod datagrams;
 pub mod event_loop;
 mod listeners;
+mod moderation;
 pub mod parent;
 mod servers;
 pub mod signals;

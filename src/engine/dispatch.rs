@@ -92,6 +92,10 @@ impl Conn {
         if let Conn::Tcp(tcp) = self { tcp.awaits_end(state) } else { false }
     }
 
+    pub(super) fn minds_arrivals(&self, state: &State) -> bool {
+        matches!(self, Conn::Http(_)) || self.awaits_end(state)
+    }
+
     pub(super) fn received(&mut self, state: &mut State, scratch: &mut [u8], n: usize) {
         match self {
             Conn::Http(http) => http.received(state, scratch, n),

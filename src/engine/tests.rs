@@ -75,7 +75,12 @@ fn a_client_that_half_closes_is_answered_and_then_closed() {
     let id = engine.accept(PortKind::Main).expect("room");
     let wire = Wire { incoming: RefCell::new(HEALTH.to_vec()), fin: true, ..Wire::default() };
     // Data and FIN come with one edge: the short read must not be taken for the last.
-    let live = turns(&mut engine, id, &wire, &mut Ready { readable: true, writable: true, ending: true });
+    let live = turns(
+        &mut engine,
+        id,
+        &wire,
+        &mut Ready { readable: true, writable: true, ending: true, held: false },
+    );
     assert!(text(&wire).ends_with("\r\n\r\nok"));
     assert!(!live);
 }
@@ -85,7 +90,7 @@ fn a_head_that_does_not_end_is_told_so_in_time() {
     let mut engine = engine();
     let id = engine.accept(PortKind::Main).expect("room");
     let wire = Wire { incoming: RefCell::new(b"G".to_vec()), ..Wire::default() };
-    let mut ready = Ready { readable: true, writable: true, ending: false };
+    let mut ready = Ready { readable: true, writable: true, ending: false, held: false };
     assert!(turns(&mut engine, id, &wire, &mut ready));
     engine.advance(Time::default().plus_ms(HEAD_WAIT_MS_MAX - 1));
     turns(&mut engine, id, &wire, &mut ready);
@@ -100,7 +105,7 @@ fn a_connection_without_a_request_is_closed_however_late_its_first_byte() {
     let mut engine = engine();
     let id = engine.accept(PortKind::Main).expect("room");
     let wire = Wire { incoming: RefCell::new(b"G".to_vec()), ..Wire::default() };
-    let mut ready = Ready { readable: true, writable: true, ending: false };
+    let mut ready = Ready { readable: true, writable: true, ending: false, held: false };
     engine.advance(Time::default().plus_ms(FIRST_REQUEST_WAIT_MS_MAX - 5));
     assert!(turns(&mut engine, id, &wire, &mut ready));
     engine.advance(Time::default().plus_ms(FIRST_REQUEST_WAIT_MS_MAX));
@@ -113,7 +118,7 @@ fn the_end_comes_as_soon_as_nothing_is_under_way() {
     let mut engine = engine();
     let id = engine.accept(PortKind::Main).expect("room");
     let wire = Wire::default();
-    turns(&mut engine, id, &wire, &mut Ready { readable: true, writable: true, ending: false });
+    turns(&mut engine, id, &wire, &mut Ready { readable: true, writable: true, ending: false, held: false });
     engine.begin_exit();
     assert!(engine.is_over());
 }
@@ -123,7 +128,12 @@ fn an_idle_engine_wants_nothing() {
     let mut engine = engine();
     let id = engine.accept(PortKind::Main).expect("room");
     let wire = Wire { incoming: RefCell::new([HEALTH, HEALTH].concat()), ..Wire::default() };
-    assert!(turns(&mut engine, id, &wire, &mut Ready { readable: true, writable: true, ending: false }));
+    assert!(turns(
+        &mut engine,
+        id,
+        &wire,
+        &mut Ready { readable: true, writable: true, ending: false, held: false }
+    ));
     assert_eq!(text(&wire).matches("200 OK").count(), 2);
     while engine.next_effect().is_some() {}
     engine.advance(Time(1));

@@ -3,6 +3,7 @@
 use super::connect;
 use super::datagrams::{self, Datagrams};
 use super::listeners::Listeners;
+use super::moderation::Moderation;
 use super::parent::ParentWatch;
 use super::servers::Servers;
 use super::signals::Signals;
@@ -62,6 +63,7 @@ pub struct Reactor<D: Disk> {
     datagrams: Datagrams,
     listeners: Listeners,
     servers: Servers,
+    moderation: Moderation,
     watches: Watches,
     started: Instant,
 }
@@ -108,6 +110,7 @@ impl<D: Disk> Reactor<D> {
             datagrams: Datagrams::default(),
             listeners,
             servers: Servers::default(),
+            moderation: Moderation::default(),
             watches,
             started,
         })
@@ -130,6 +133,7 @@ impl<D: Disk> Reactor<D> {
             for event in &events {
                 self.event(event);
             }
+            self.moderation.look(now, &mut self.sources, &mut self.engine);
             self.completions();
             self.carry();
             self.accept();
@@ -145,7 +149,7 @@ impl<D: Disk> Reactor<D> {
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let accepting = self.listeners.retry_at().min(self.servers.retry_at());
-        let deadline = self.engine.next_deadline().min(accepting);
+        let deadline = self.engine.next_deadline().min(self.moderation.look_at()).min(accepting);
         let timeout = if !self.engine.state.turns.is_empty() || self.listeners.may_retry(&self.engine) {
             Some(std::time::Duration::ZERO)
         } else if deadline == Time::NEVER {
@@ -192,7 +196,12 @@ impl<D: Disk> Reactor<D> {
             write_closed: event.is_write_closed(),
             error: event.is_error(),
         };
+        let known = source.ready;
         source.ready.tell(edge);
+        if known.held && source.ready == known && !edge.is_hang_up() && !self.engine.minds_arrivals(id) {
+            // It will be read when there is a place. Until then, more bytes are no news.
+            return source.listen(self.poll.registry(), false);
+        }
         if edge.is_hang_up() {
             self.engine.hung_up(id);
         }
@@ -330,6 +339,7 @@ impl<D: Disk> Reactor<D> {
                 break;
             }
         }
+        self.moderation.turned(self.poll.registry(), &mut self.sources, &self.engine, id, budget.received());
         if (wanted || budget.is_spent()) && self.engine.is_live(id) {
             self.engine.state.turns.want(id);
         }

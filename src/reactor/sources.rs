@@ -1,5 +1,6 @@
 //! The sockets behind the engine's connections, by the same slots and serials.
 
+use super::moderation::Pace;
 use super::stream::Stream;
 use super::turn::Ready;
 use crate::ids::{ConnId, give_back};
@@ -32,6 +33,26 @@ pub(super) struct Source {
     pub(super) ready: Ready,
     /// Not connected yet: its first event tells the outcome.
     pub(super) connecting: bool,
+    /// No events tell of what it receives.
+    pub(super) is_deaf: bool,
+    pub(super) pace: Pace,
+}
+
+impl Source {
+    /// Whether events are to tell of what it receives. Once they are, one tells of what has come before. Errors, and the
+    /// end of both sides, are told in any case.
+    pub(super) fn listen(&mut self, registry: &Registry, listen: bool) {
+        if self.is_deaf != listen {
+            return;
+        }
+        let interest = if listen { Interest::READABLE | Interest::WRITABLE } else { Interest::WRITABLE };
+        // A worker sends into it: that is over soon.
+        let Some(stream) = Arc::get_mut(&mut self.stream) else { return };
+        match registry.reregister(&mut stream.0, token_of(self.id), interest) {
+            Ok(()) => self.is_deaf = !listen,
+            Err(error) => log::warn!("what a connection waits for could not be changed: {error}"),
+        }
+    }
 }
 
 /// All sockets of connections.
@@ -68,7 +89,14 @@ impl Sources {
         if slot >= self.slots.len() {
             self.slots.resize_with(slot + 1, || None);
         }
-        self.slots[slot] = Some(Source { id, stream: Arc::new(stream), ready: Ready::default(), connecting });
+        self.slots[slot] = Some(Source {
+            id,
+            stream: Arc::new(stream),
+            ready: Ready::default(),
+            connecting,
+            is_deaf: false,
+            pace: Pace::default(),
+        });
         Ok(())
     }
 

@@ -30,6 +30,8 @@ pub struct Ready {
     pub writable: bool,
     /// The peer's end was announced: it may lie right behind the next bytes, and no edge will tell of it again.
     pub ending: bool,
+    /// It was not read when it last could be: there was no place for its bytes.
+    pub held: bool,
 }
 
 /// What one event tells of a socket.
@@ -78,17 +80,23 @@ impl Ready {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     left: usize,
+    received: usize,
 }
 
 impl Budget {
     /// A turn of that many bytes.
     pub fn new(bytes: usize) -> Budget {
-        Budget { left: bytes }
+        Budget { left: bytes, received: 0 }
     }
 
     /// Whether the turn is over.
     pub fn is_spent(&self) -> bool {
         self.left == 0
+    }
+
+    /// Bytes that were read in it.
+    pub fn received(&self) -> usize {
+        self.received
     }
 
     fn spend(&mut self, bytes: usize) {
@@ -145,7 +153,9 @@ fn read(
     ready: &mut Ready,
     budget: &mut Budget,
 ) -> bool {
-    let Some(place) = engine.place(id) else { return look_for_end(engine, id, socket, ready) };
+    let place = engine.place(id);
+    ready.held = place.is_none();
+    let Some(place) = place else { return look_for_end(engine, id, socket, ready) };
     let room = place.len();
     match socket.receive(place) {
         Ok(0) => {
@@ -154,6 +164,7 @@ fn read(
         }
         Ok(n) => {
             budget.spend(n);
+            budget.received += n;
             let last = SHORT_READ_IS_LAST && n < room && !ready.ending;
             ready.readable = !last;
             engine.received(id, n);

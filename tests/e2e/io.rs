@@ -4,6 +4,7 @@ mod churn;
 mod files;
 mod flow;
 mod listen;
+mod moderation;
 mod mute_names;
 mod opening;
 mod over_http;
