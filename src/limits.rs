@@ -378,6 +378,9 @@ pub const GATHER_PACE_BYTES_MIN: u64 = 2 * GATHER_READ_BYTES as u64;
 pub const GATHER_WAIT_MS: u64 = 1;
 /// How long a peer that was waited for in vain is read at once, in milliseconds: it may wait for an answer itself.
 pub const GATHER_RETRY_MS: u64 = 1_000;
+/// How long a peer that was sent something is read at once, in milliseconds: it may be asked for more as soon as a part
+/// of its answer is there, and what is held back then holds up the rest.
+pub const GATHER_ASKED_MS: u64 = 100;
 /// How long the system is not asked for memory again, once it had none, in milliseconds.
 pub const MEMORY_REFUSED_MS: u64 = 100;
 /// Times `linger_ms` that a connection outlives its last answer while its peer still sends.

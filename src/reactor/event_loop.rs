@@ -339,7 +339,7 @@ impl<D: Disk> Reactor<D> {
                 break;
             }
         }
-        self.moderation.turned(self.poll.registry(), &mut self.sources, &self.engine, id, budget.received());
+        self.moderation.turned(self.poll.registry(), &mut self.sources, &self.engine, id, &budget);
         if (wanted || budget.is_spent()) && self.engine.is_live(id) {
             self.engine.state.turns.want(id);
         }

@@ -1,11 +1,15 @@
 //! Interrupt moderation: fewer wake-ups by those who send fast. Whoever is not read at present is not listened to
-//! either, since to hear of more bytes would change nothing; and a peer whose bytes come fast but few at a time has them
-//! gathered by the kernel. Decides only when the loop looks, never what it reads: that goes in turns as ever.
+//! either, since to hear of more bytes would change nothing; and a peer whose bytes come fast but few at a time, and
+//! not for the asking, has them gathered by the kernel. Decides only when the loop looks, never what it reads: that
+//! goes in turns as ever.
 
 use super::sources::{Source, Sources};
+use super::turn::Budget;
 use crate::engine::Engine;
 use crate::ids::ConnId;
-use crate::limits::{GATHER_PACE_BYTES_MIN, GATHER_READ_BYTES, GATHER_RETRY_MS, GATHER_WAIT_MS};
+use crate::limits::{
+    GATHER_ASKED_MS, GATHER_PACE_BYTES_MIN, GATHER_READ_BYTES, GATHER_RETRY_MS, GATHER_WAIT_MS,
+};
 use crate::platform::low_water;
 use crate::time::Time;
 use mio::Registry;
@@ -19,7 +23,7 @@ pub(super) struct Pace {
     bytes: usize,
     /// While the kernel gathers: when bytes last came, and in how many turns.
     gathering: Option<(Time, usize)>,
-    /// Not to be gathered before: it waited for an answer to what was held back.
+    /// Not to be gathered before: it was asked for something, or waited for an answer to what was held back.
     not_before: Time,
 }
 
@@ -42,6 +46,12 @@ impl Pace {
         *self = Pace { since: now, not_before: self.not_before, ..Pace::default() };
         self.gathering = begins.then_some((now, 0));
         begins
+    }
+
+    /// It was sent something. Returns whether its bytes were gathered until now.
+    fn asked(&mut self, now: Time) -> bool {
+        self.not_before = self.not_before.max(now.plus_ms(GATHER_ASKED_MS));
+        self.gathering.take().is_some()
     }
 
     /// When the kernel has gathered long enough.
@@ -99,21 +109,25 @@ impl Moderation {
         });
     }
 
-    /// A connection's turn is over, which brought `received` bytes.
+    /// A connection's turn is over, which used that much of its budget.
     pub(super) fn turned(
         &mut self,
         registry: &Registry,
         sources: &mut Sources,
         engine: &Engine,
         id: ConnId,
-        received: usize,
+        used: &Budget,
     ) {
         let Some(source) = sources.get_mut(id) else { return };
         if source.is_deaf && (!source.ready.held || engine.minds_arrivals(id)) {
             source.listen(registry, true);
         }
         let now = engine.state.now;
-        if received > 0 && engine.is_peer(id) && source.pace.brought(now, received) {
+        if used.sent() > 0 && source.pace.asked(now) {
+            self.gathering.retain(|other| *other != id);
+            set_low_water(source, 1);
+        }
+        if used.received() > 0 && engine.is_peer(id) && source.pace.brought(now, used.received()) {
             set_low_water(source, GATHER_READ_BYTES);
             self.gathering.push(id);
             self.look_at = self.look_at.min(source.pace.late_at());
@@ -168,6 +182,17 @@ mod tests {
         assert_eq!(pace.late_at(), Time::NEVER);
         assert_eq!(gathers(&mut pace, late, FAST, 20), None);
         assert!(gathers(&mut pace, late.plus_ms(GATHER_RETRY_MS), FAST, 20).is_some());
+    }
+
+    #[test]
+    fn who_is_asked_is_read_at_once() {
+        let mut pace = Pace::default();
+        let begun = gathers(&mut pace, Time(0), FAST, 20).unwrap();
+        assert!(pace.asked(begun));
+        assert_eq!(pace.late_at(), Time::NEVER);
+        assert_eq!(gathers(&mut pace, begun, FAST, 20), None);
+        let later = begun.plus_ms(GATHER_ASKED_MS);
+        assert!(!pace.asked(begun) && gathers(&mut pace, later, FAST, 20).is_some());
     }
 
     #[test]

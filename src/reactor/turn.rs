@@ -80,18 +80,24 @@ impl Ready {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     left: usize,
+    sent: usize,
     received: usize,
 }
 
 impl Budget {
     /// A turn of that many bytes.
     pub fn new(bytes: usize) -> Budget {
-        Budget { left: bytes, received: 0 }
+        Budget { left: bytes, sent: 0, received: 0 }
     }
 
     /// Whether the turn is over.
     pub fn is_spent(&self) -> bool {
         self.left == 0
+    }
+
+    /// Bytes that were written in it.
+    pub fn sent(&self) -> usize {
+        self.sent
     }
 
     /// Bytes that were read in it.
@@ -134,6 +140,7 @@ fn write(engine: &mut Engine, id: ConnId, socket: &impl Socket, ready: &mut Read
         match sent {
             Ok(n) => {
                 budget.spend(n.max(1));
+                budget.sent += n;
                 engine.sent(id, n);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.writable = false,
