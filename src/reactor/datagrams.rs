@@ -152,7 +152,10 @@ fn is_passing(error: &io::Error) -> bool {
 fn bind(at: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
-    socket.set_reuse_address(true)?;
+    let is_chosen = at.port() == 0;
+    if !is_chosen {
+        socket.set_reuse_address(true)?;
+    }
     if at.ip() == IpAddr::from(std::net::Ipv6Addr::UNSPECIFIED) {
         socket.set_only_v6(false)?;
     }
@@ -160,6 +163,10 @@ fn bind(at: SocketAddr) -> io::Result<Socket> {
     let _ = socket.set_broadcast(true);
     enlarge_receive_buffer(&socket);
     socket.bind(&SockAddr::from(at))?;
+    if is_chosen {
+        // Linux takes two who share for a pair that agreed on it, and would choose a port that another one has.
+        let _ = socket.set_reuse_address(true);
+    }
     Ok(socket)
 }
 

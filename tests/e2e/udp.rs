@@ -1,5 +1,6 @@
 //! UDP over `/io` (PROTOCOL §6.2), against real sockets.
 
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, UdpSocket};
 
 use crate::support::DEADLINE;
@@ -58,6 +59,21 @@ fn datagrams_go_both_ways_and_one_close_ends_it() {
         assert_eq!((closed.request_id, closed.u32_at(0), closed.payload[4]), (0, id, 0));
         bind(&mut ws, id, at);
     }
+}
+
+#[test]
+fn a_port_that_the_system_chose_is_nobody_else_s() {
+    let daemon = Daemon::start(&[]);
+    let mut ws = Ws::authenticated(daemon.port, &daemon.token, "s");
+    // So many that two would meet in one port, if they could.
+    let ports: HashSet<u16> = (0..1000).map(|id| bind(&mut ws, id, "127.0.0.1")).collect();
+    assert_eq!(ports.len(), 1000);
+    // Yet who asks for it by its number shares it, as SO_REUSEADDR says.
+    let port = bind(&mut ws, 1000, "127.0.0.1");
+    let named = [&1001_u32.to_le_bytes()[..], &port.to_le_bytes(), b"127.0.0.1"].concat();
+    ws.send(&Op::new(UDP_BIND, 7, named));
+    let bound = ws.op_of(UDP_BOUND);
+    assert_eq!((bound.u32_at(0), bound.payload[4]), (1001, 0), "{bound:?}");
 }
 
 #[test]
