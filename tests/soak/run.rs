@@ -104,7 +104,12 @@ fn soak(options: &Options) {
     std::fs::create_dir(home.path("second")).unwrap();
     home.write_roots(&[("main", &home.root()), ("second", &home.path("second"))]);
     let mut daemon = Daemon::start_in(home, &["--log-level", "warn"]);
-    let target = Target { port: daemon.port, token: daemon.token.clone(), count: Counts::default() };
+    let target = Target {
+        port: daemon.port,
+        token: daemon.token.clone(),
+        count: Counts::default(),
+        strays: Default::default(),
+    };
     let peers = Arc::new(Peers::start());
     let mut randoms: Vec<Random> =
         (0..=IO_CLIENTS + FILE_CLIENTS).map(|n| Random::new(options.seed, n)).collect();

@@ -1,7 +1,7 @@
 //! A client of `/io` that does everything at once, one connection after another, and knows of every message whether it
 //! may come.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -75,6 +75,8 @@ struct Datagrams {
     closing: bool,
     /// Key and length of those whose echo is to come.
     on_their_way: HashMap<u64, usize>,
+    /// Those whose echo has come.
+    back: HashSet<u64>,
 }
 
 /// The one file, and what was asked of it.
@@ -105,8 +107,7 @@ pub(crate) fn run(target: &Target, peers: &Arc<Peers>, random: &mut Random, numb
         }
         target.count.connections(1);
         if client.random.percent(40) {
-            // Lost: whatever was open closes with it, unannounced.
-            drop(client);
+            client.lose();
         } else {
             client.finish();
         }
@@ -182,6 +183,12 @@ impl<'a> Client<'a> {
             _ if self.is_awaiting() => self.take(),
             _ => {}
         }
+    }
+
+    /// Loses the connection: whatever was open closes with it, unannounced.
+    fn lose(self) {
+        let lost = self.datagrams.values().flat_map(|socket| socket.on_their_way.keys());
+        self.target.strays.lock().unwrap().extend(lost);
     }
 
     /// Ends everything in order, and sees that nothing is missing.
@@ -469,7 +476,16 @@ impl<'a> Client<'a> {
         let (key, data) = op.payload[start..].split_at(8);
         let key = u64::from_le_bytes(key.try_into().expect("8 bytes"));
         let socket = self.datagrams.get_mut(&op.u32_at(0)).expect("bound");
-        let len = socket.on_their_way.remove(&key).expect("each datagram once");
+        let Some(len) = socket.on_their_way.remove(&key) else {
+            let stray = self.target.strays.lock().unwrap().remove(&key);
+            assert!(
+                stray,
+                "a datagram {}",
+                if socket.back.contains(&key) { "twice" } else { "from nowhere" }
+            );
+            return;
+        };
+        socket.back.insert(key);
         assert!(data.len() == len && pattern::is_at(data, key, 0), "another datagram than was sent");
     }
 

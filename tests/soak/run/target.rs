@@ -1,6 +1,8 @@
 //! The daemon under test as every thread sees it: where it is, what has been done to it, and what it says of itself.
 
+use std::collections::HashSet;
 use std::fmt::{Display, Formatter};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
@@ -12,6 +14,8 @@ pub(crate) struct Target {
     pub(crate) port: u16,
     pub(crate) token: String,
     pub(crate) count: Counts,
+    /// Datagrams whose echo comes to a socket that has gone, or to another one that got its port.
+    pub(crate) strays: Mutex<HashSet<u64>>,
 }
 
 /// What the run did, to be told at its end.
