@@ -140,6 +140,10 @@ impl Client {
             link.stall(now, now + dice.size(swarm.stall_us_max));
             return true;
         }
+        if link.waits_for_socket() && dice.chance(swarm.gives_up) {
+            link.abort(|socket| socket.client_reset());
+            return true;
+        }
         if !dice.chance(swarm.abort) {
             return false;
         }

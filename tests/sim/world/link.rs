@@ -307,6 +307,13 @@ impl Link {
         self.socket.widen();
     }
 
+    /// The daemon has its request about a socket, and has not answered.
+    pub(crate) fn waits_for_socket(&self) -> bool {
+        let is_read = |first: &Issued| first.end <= self.socket.consumed();
+        let first = self.docket.front().filter(|first| is_read(first));
+        first.is_some_and(|first| matches!(first.what, What::Socket { .. }))
+    }
+
     /// Breaks off in a way that may cost answers.
     pub(crate) fn abort(&mut self, how: impl FnOnce(&SimSocket)) {
         how(&self.socket);

@@ -43,6 +43,8 @@ pub(crate) struct Swarm {
     pub(crate) sessions: u64,
     /// Requests about sockets, in a thousand.
     pub(crate) errands: u32,
+    /// Of clients that wait for one: they break off.
+    pub(crate) gives_up: u32,
     /// Requests of each client.
     pub(crate) requests: u64,
     pub(crate) pipeline: u64,
@@ -123,6 +125,7 @@ impl Swarm {
             clients: if kind == Kind::Io { 0 } else { dice.pick(&[1, 2, 4, 9]) },
             sessions,
             errands: 0,
+            gives_up: 0,
             requests: dice.between(1, 12),
             pipeline: dice.pick(&[1, 1, 2, 8]),
             body_max: if fine { body_max.min(20_000) } else { body_max },
@@ -156,6 +159,8 @@ impl Swarm {
         if self.errands > 0 {
             self.sessions = dice.pick(&[1, 1, 2]);
             self.io.named = 960;
+            (self.io.pings, self.io.dawdles) = (300, 700);
+            self.gives_up = dice.pick(&[0, 30, 150]);
             self.requests += dice.below(8);
         }
     }

@@ -65,6 +65,9 @@ pub(crate) fn act(link: &mut IoLink, scene: &mut Scene<'_>, session: &str) -> Io
     } else {
         (1 + scene.dice.size(scene.swarm.piece_max), 1 + scene.dice.size(scene.swarm.act_us_max))
     };
+    if link.closed && !scene.brisk && scene.dice.chance(scene.swarm.dawdles) {
+        return IoWish::Again(1 + scene.dice.size(500_000));
+    }
     if !link.receive(max as usize) {
         return leave(link);
     }

@@ -212,6 +212,9 @@ fn send(link: &mut IoLink, scene: &mut Scene<'_>) {
     let pushed = due.pushed;
     push(link, scene, 0, &ClientMessage::TcpSend { socket_id: wire, data: &bytes });
     link.sends_to(course, pushed);
+    if scene.dice.chance(scene.swarm.pings) {
+        link.push_ping(scene.dice);
+    }
 }
 
 fn close(link: &mut IoLink, scene: &mut Scene<'_>) {

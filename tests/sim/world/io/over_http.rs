@@ -159,13 +159,27 @@ fn target(io: &Io, dice: &mut Dice, session: &str) -> (u64, Target) {
             known.extend(link.ledger.live.keys().filter(usable).copied());
         }
     }
-    let births: Vec<u32> = known.iter().copied().filter(|wire| io.desk.is_birth(*wire)).collect();
-    let of = if births.is_empty() || dice.chance(300) { known } else { births };
+    let births = known.iter().copied().filter(|wire| io.desk.is_birth(*wire));
+    // Those for whose peers the daemon has something that must come before the end.
+    let laden = known.iter().copied().filter(|wire| is_laden(io, *wire));
+    let chosen: Vec<u32> = if dice.chance(500) { laden.collect() } else { births.collect() };
+    let of = if chosen.is_empty() || dice.chance(200) { known } else { chosen };
     if of.is_empty() {
         return (0xA000_0000 + dice.below(1_000), Target::Nobodys);
     }
     let wire = dice.pick(&of);
     (wire.into(), whose(io, session, wire))
+}
+
+/// Whether bytes wait for the peer of a socket, which will take them.
+fn is_laden(io: &Io, wire: u32) -> bool {
+    io.links.values().any(|link| match link.ledger.live.get(&wire) {
+        Some(Live::Tcp(course)) => {
+            let course = &io.net.courses[*course];
+            course.settled > course.carried && course.is_left_alone()
+        }
+        _ => false,
+    })
 }
 
 /// Whose an id is. Those that clients pick may be on several connections.

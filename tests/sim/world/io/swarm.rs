@@ -13,6 +13,10 @@ pub(crate) struct IoSwarm {
     pub(crate) sockets: usize,
     /// Of connections that show the token at once: those that name their session then.
     pub(crate) named: u32,
+    /// Of bytes for a peer: a ping follows, whose pong tells that the daemon has them.
+    pub(crate) pings: u32,
+    /// Of clients that the daemon has taken its leave of: they do not look yet.
+    pub(crate) dawdles: u32,
     /// Bytes that go over a socket, each way.
     pub(crate) course_max: u64,
     pub(crate) credit: u32,
@@ -64,6 +68,8 @@ impl IoSwarm {
             ops: 200,
             sockets: 8,
             named: 800,
+            pings: 0,
+            dawdles: 0,
             course_max: dice.pick(&[50, 600]),
             credit: flag(0, 1_000),
             batch: flag(1, 1_000),
@@ -118,6 +124,8 @@ impl IoSwarm {
             ops: dice.pick(&[6, 20, 60]),
             sockets: dice.pick(&[1, 4, 12]),
             named: 800,
+            pings: 0,
+            dawdles: 0,
             course_max: if large { 1_300_000 } else { course_max },
             credit: dice.pick(&[0, 500, 1_000, 1_000]),
             batch: dice.pick(&[0, 500, 1_000]),
