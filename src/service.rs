@@ -258,7 +258,7 @@ impl Task {
             Task::HashFiles(task) => task.advance(cx, out),
             Task::Refresh(task) => task.advance(cx),
             Task::Roots(task) => task.advance(cx),
-            Task::OpenSocket(task) => task.advance(cx),
+            Task::OpenSocket(task) => task.advance(cx, out),
             Task::Stats(task) => task.advance(cx),
         }
     }

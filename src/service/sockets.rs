@@ -6,6 +6,7 @@ use super::collect::{Pending, parse};
 use super::io::{self, Target, Wish};
 use super::names::{self, Resolved};
 use super::{Cx, Step, Task};
+use crate::conn::http::outbound::Outbound;
 use crate::ids::{ConnId, SessionId};
 use crate::state::State;
 use crate::state::births::{Opened, Report};
@@ -65,6 +66,8 @@ enum Phase {
     Resolving { host: Box<str>, port: u16 },
     /// Connecting, or binding.
     Opening(ConnId),
+    /// It is open, and the answer that names it is on its way.
+    Told,
     /// The outcome is known, or was.
     Over(Option<Errno>),
 }
@@ -141,7 +144,14 @@ impl OpenSocket {
         }
     }
 
-    pub(super) fn advance(&mut self, cx: &mut Cx<'_>) -> Step {
+    pub(super) fn advance(&mut self, cx: &mut Cx<'_>, out: &Outbound) -> Step {
+        if let Phase::Told = self.phase {
+            if !out.is_empty() {
+                return Step::Wait;
+            }
+            self.phase = Phase::Over(None);
+            return Step::End;
+        }
         if let Phase::Resolving { host, port } = &self.phase {
             let resolved = if cx.state.channels.get(self.channel).is_none_or(Channel::is_closing) {
                 cx.state.lookups.forget(host, self.me);
@@ -162,9 +172,13 @@ impl OpenSocket {
         match outcome {
             None if self.is_void(cx.state) => Step::Reply(failed(Errno::ECANCELED)),
             None => Step::Wait,
-            Some(outcome) => {
+            Some(Ok(opened)) => {
+                self.phase = Phase::Told;
+                Step::Begin(self.opened(opened))
+            }
+            Some(Err(errno)) => {
                 self.phase = Phase::Over(None);
-                Step::Reply(outcome.map_or_else(failed, |opened| self.opened(opened)))
+                Step::Reply(failed(errno))
             }
         }
     }
@@ -184,7 +198,7 @@ impl OpenSocket {
         })
     }
 
-    /// Whoever asked has gone, or has the answer: a socket that nobody was told of closes.
+    /// Whoever asked has gone, or has the answer: a socket of which nobody was told all closes.
     pub(super) fn release(&mut self, state: &mut State) {
         if let Some(channel) = state.channels.get_mut(self.channel) {
             channel.openers.retain(|opener| *opener != self.me);
@@ -193,6 +207,7 @@ impl OpenSocket {
         match &self.phase {
             Phase::Opening(conn) => state.notes.send(*conn, Note::Close),
             Phase::Resolving { host, .. } => state.lookups.forget(host, self.me),
+            Phase::Told => drop(io::close_any(state, self.channel, self.wire)),
             Phase::Over(_) => {}
         }
     }

@@ -106,6 +106,14 @@ fn run_many(next: &AtomicU64, end: u64, until: Option<Instant>) -> [u64; 3] {
 /// * an id that stayed taken behind TCP_STOP_LISTEN when both came in one read; more peers accepted than sockets may be
 /// * a request over HTTP stuck for ever when its memory came at the moment at which its socket was found empty
 /// * a client cut as dead for not answering pings that the daemon itself did not read the answers to
+///
+/// With sockets over HTTP: one opened on a connection whose close frame had gone out; what became of a connect kept for
+/// a client that had gone; one that stayed open though the answer that named it could not be sent. Caught there, of what
+/// was broken on purpose:
+///
+/// * the socket of another session is closed (112); a listener passes for a socket (81); the oldest connection owns (171)
+/// * 200 and nothing closed, or no TCP_CLOSE (2); what was sent before is lost at the close (2025); an id twice (2)
+/// * who asked is not answered when the connection goes (75); no default destination (2); another errno (81)
 #[test]
 fn seeds() {
     let first = number("SIM_FIRST").unwrap_or(1);

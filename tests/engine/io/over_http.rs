@@ -33,6 +33,19 @@ fn what_becomes_of_a_connect_is_kept_for_nobody_who_has_gone() {
 }
 
 #[test]
+fn a_socket_closes_whose_id_can_not_be_told() {
+    let mut bench = bench(Limits::default());
+    let io = bench.io_with(&[]);
+    let http = ask(&mut bench, &tcp());
+    bench.stall(http, true);
+    let peer = bench.answer_connect(None);
+    bench.reset(http);
+    assert!(matches!(&bench.frames(io)[..], [Frame::Op(TCP_CLOSE, 0, _)]));
+    bench.hang_up(peer);
+    assert_eq!(bench.engine.state.sockets.len(), 0);
+}
+
+#[test]
 fn a_connection_that_closes_opens_no_sockets() {
     let mut bench = bench(Limits::default());
     let older = bench.io_with(&[]);

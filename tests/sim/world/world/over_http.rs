@@ -62,15 +62,19 @@ impl World {
     }
 
     /// A connection of a client over HTTP has gone. What was being opened for the first answer that it is owed goes
-    /// within the step.
+    /// within the step; what was open is closed by the daemon, since that answer did not go out whole.
     pub(super) fn check_given_up(&mut self, number: usize) {
         let link = &self.links[&number];
-        let Some(first) = link.docket.front().filter(|_| !link.judge.within()) else { return };
-        if let What::Socket { errand } = first.what
-            && let Task::OpenTcp { course } = self.io.desk.errands[errand].task
-            && !self.io.net.courses[course].open
+        if let Some(What::Socket { errand }) = link.docket.front().map(|first| &first.what)
+            && let Task::OpenTcp { course } = self.io.desk.errands[*errand].task
         {
-            self.to_be_closed.push(self.io.net.courses[course].port);
+            let course = &mut self.io.net.courses[course];
+            if course.open {
+                course.ask_aside();
+                course.closed = true;
+            } else {
+                self.to_be_closed.push(course.port);
+            }
         }
     }
 
