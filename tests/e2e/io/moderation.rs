@@ -129,3 +129,86 @@ fn the_last_bytes_of_a_fast_peer_come_though_nothing_follows_them() {
         }
     }
 }
+
+#[test]
+fn a_peer_who_is_not_read_is_written_to_and_learns_of_the_end() {
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    let (mut full, mut other) = (connect(&mut ws, 1), connect(&mut ws, 2));
+    fill(&mut full, &pattern(1 << 20));
+    other.set_nodelay(true).unwrap();
+    (0..10).for_each(|_| other.write_all(b"nobody reads it").unwrap());
+    // More than fits into the kernel: it goes on as the peer takes it, though no bytes of the peer are listened to.
+    let data = pattern(16 << 20);
+    for piece in data.chunks(1 << 20) {
+        ws.send(&tcp_send(2, piece));
+    }
+    let mut taken = vec![0; data.len()];
+    other.read_exact(&mut taken).unwrap();
+    assert!(taken == data);
+    ws.send(&tcp_close(2));
+    assert_eq!(other.read(&mut [0]).unwrap(), 0);
+    (0..10).for_each(|_| other.write_all(b"and it is dropped").unwrap());
+}
+
+#[test]
+fn ends_behind_windows_that_are_used_up_are_told_after_a_jam() {
+    const PEERS: usize = 300;
+    const WINDOW: usize = 64 << 10;
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    hello_with_credit(&mut ws, WINDOW as u32);
+    let data = pattern(WINDOW);
+    let mut peers: Vec<_> = (0..PEERS as u32).map(|id| connect(&mut ws, id)).collect();
+    // The client reads nothing until all have sent what they may, in two pieces, and ended: for most there is no room.
+    let (first, second) = data.split_at(WINDOW / 3);
+    peers.iter_mut().for_each(|peer| peer.write_all(first).unwrap());
+    for mut peer in peers {
+        peer.write_all(second).unwrap();
+    }
+    let mut received = vec![0; PEERS];
+    for _ in 0..PEERS {
+        let op = loop {
+            let op = ws.op();
+            if op.opcode != TCP_RECV {
+                break op;
+            }
+            let (at, bytes) = (&mut received[op.u32_at(0) as usize], &op.payload[4..]);
+            assert!(bytes == &data[*at..*at + bytes.len()]);
+            *at += bytes.len();
+        };
+        assert_eq!((closed(&op, op.u32_at(0)), received[op.u32_at(0) as usize]), ((0, 0), WINDOW));
+    }
+}
+
+#[test]
+fn a_client_who_is_not_read_goes_on_once_its_peer_takes_bytes() {
+    const BLOCKS: usize = 1536;
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    let mut peer = connect(&mut ws, 1);
+    // More than may wait for peers, in messages slow enough for the daemon to have read all when it reads no more: it
+    // is told of others, and listens no longer, until the peer takes some.
+    let block = pattern(64 << 10);
+    let sent = block.clone();
+    let writer = thread::spawn(move || {
+        (0..BLOCKS).for_each(|_| ws.send(&tcp_send(1, &sent)));
+        ws
+    });
+    let slept = || daemon.process().status("voluntary_ctxt_switches");
+    let mut before = 0;
+    while slept() != before {
+        before = slept();
+        poll(&mut [], Some(&FULL_AFTER)).unwrap();
+    }
+    let mut taken = vec![0; block.len()];
+    for _ in 0..BLOCKS {
+        peer.read_exact(&mut taken).unwrap();
+        assert!(taken == block);
+    }
+    let mut ws = writer.join().unwrap();
+    // Who was not listened to is again.
+    ws.send(&tcp_send(1, b"again"));
+    peer.read_exact(&mut taken[..5]).unwrap();
+    assert_eq!(&taken[..5], b"again");
+}
