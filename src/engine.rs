@@ -170,6 +170,12 @@ impl Engine {
         self.settle();
     }
 
+    /// The socket of a connection that does not read at present failed, which no read will tell it.
+    pub fn reset(&mut self, id: ConnId) {
+        self.with(id, |conn, _, _| conn.reset());
+        self.settle();
+    }
+
     /// The socket failed, with a Linux error number.
     pub fn failed(&mut self, id: ConnId, errno: Errno) {
         self.with(id, |conn, state, _| conn.failed(state, errno));

@@ -90,7 +90,7 @@ fn feed(bytes: Vec<u8>, piece: usize) -> Vec<u8> {
         Wire { incoming: bytes, taken: Cell::new(0), piece: piece.max(1), outgoing: RefCell::default() };
     loop {
         let before = wire.taken.get();
-        let mut ready = Ready { readable: true, writable: true, ending: true, held: false };
+        let mut ready = Ready { readable: true, writable: true, ending: true, ..Ready::default() };
         engine.state.turns.want(id);
         while let Some(next) = engine.next_turn() {
             while turn::step(&mut engine, next, &wire, &mut ready, &mut Budget::new(1 << 20)) {}

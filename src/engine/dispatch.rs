@@ -134,6 +134,13 @@ impl Conn {
         }
     }
 
+    /// An `/io` connection is lost at once. Others mind a hang-up, or read on: what came before the reset counts.
+    pub(super) fn reset(&mut self) {
+        if let Conn::WebSocket(ws) = self {
+            ws.failed(Errno::ECONNRESET);
+        }
+    }
+
     pub(super) fn failed(&mut self, state: &mut State, errno: Errno) {
         match self {
             Conn::Http(http) => http.failed(state),

@@ -79,7 +79,7 @@ fn a_client_that_half_closes_is_answered_and_then_closed() {
         &mut engine,
         id,
         &wire,
-        &mut Ready { readable: true, writable: true, ending: true, held: false },
+        &mut Ready { readable: true, writable: true, ending: true, ..Ready::default() },
     );
     assert!(text(&wire).ends_with("\r\n\r\nok"));
     assert!(!live);
@@ -90,7 +90,7 @@ fn a_head_that_does_not_end_is_told_so_in_time() {
     let mut engine = engine();
     let id = engine.accept(PortKind::Main).expect("room");
     let wire = Wire { incoming: RefCell::new(b"G".to_vec()), ..Wire::default() };
-    let mut ready = Ready { readable: true, writable: true, ending: false, held: false };
+    let mut ready = Ready { readable: true, writable: true, ending: false, ..Ready::default() };
     assert!(turns(&mut engine, id, &wire, &mut ready));
     engine.advance(Time::default().plus_ms(HEAD_WAIT_MS_MAX - 1));
     turns(&mut engine, id, &wire, &mut ready);
@@ -105,7 +105,7 @@ fn a_connection_without_a_request_is_closed_however_late_its_first_byte() {
     let mut engine = engine();
     let id = engine.accept(PortKind::Main).expect("room");
     let wire = Wire { incoming: RefCell::new(b"G".to_vec()), ..Wire::default() };
-    let mut ready = Ready { readable: true, writable: true, ending: false, held: false };
+    let mut ready = Ready { readable: true, writable: true, ending: false, ..Ready::default() };
     engine.advance(Time::default().plus_ms(FIRST_REQUEST_WAIT_MS_MAX - 5));
     assert!(turns(&mut engine, id, &wire, &mut ready));
     engine.advance(Time::default().plus_ms(FIRST_REQUEST_WAIT_MS_MAX));
@@ -118,7 +118,12 @@ fn the_end_comes_as_soon_as_nothing_is_under_way() {
     let mut engine = engine();
     let id = engine.accept(PortKind::Main).expect("room");
     let wire = Wire::default();
-    turns(&mut engine, id, &wire, &mut Ready { readable: true, writable: true, ending: false, held: false });
+    turns(
+        &mut engine,
+        id,
+        &wire,
+        &mut Ready { readable: true, writable: true, ending: false, ..Ready::default() },
+    );
     engine.begin_exit();
     assert!(engine.is_over());
 }
@@ -132,7 +137,7 @@ fn an_idle_engine_wants_nothing() {
         &mut engine,
         id,
         &wire,
-        &mut Ready { readable: true, writable: true, ending: false, held: false }
+        &mut Ready { readable: true, writable: true, ending: false, ..Ready::default() }
     ));
     assert_eq!(text(&wire).matches("200 OK").count(), 2);
     while engine.next_effect().is_some() {}

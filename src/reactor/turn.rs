@@ -32,6 +32,8 @@ pub struct Ready {
     pub ending: bool,
     /// It was not read when it last could be: there was no place for its bytes.
     pub held: bool,
+    /// The socket failed: the next read will tell how.
+    pub failed: bool,
 }
 
 /// What one event tells of a socket.
@@ -62,6 +64,7 @@ impl Ready {
         self.readable |= edge.readable || edge.read_closed || edge.error;
         self.writable |= edge.writable || edge.write_closed || edge.error;
         self.ending |= edge.read_closed || edge.error;
+        self.failed |= edge.error;
     }
 
     /// Whether a turn could do nothing.
@@ -162,7 +165,12 @@ fn read(
 ) -> bool {
     let place = engine.place(id);
     ready.held = place.is_none();
-    let Some(place) = place else { return look_for_end(engine, id, socket, ready) };
+    let Some(place) = place else {
+        if ready.failed {
+            engine.reset(id);
+        }
+        return look_for_end(engine, id, socket, ready);
+    };
     let room = place.len();
     match socket.receive(place) {
         Ok(0) => {

@@ -4,6 +4,7 @@ use super::*;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{ErrorKind, Read, Write};
 use std::thread;
+use std::time::Duration;
 
 /// As long as this, a connection that takes nothing is taken to be full.
 const FULL_AFTER: Timespec = Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
@@ -86,7 +87,7 @@ fn a_reset_by_a_peer_who_is_not_read_is_told() {
     let filled = fill(&mut full, &pattern(1 << 20));
     other.set_nodelay(true).unwrap();
     (0..10).for_each(|_| other.write_all(b"lost by the reset").unwrap());
-    socket2::SockRef::from(&other).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    socket2::SockRef::from(&other).set_linger(Some(Duration::ZERO)).unwrap();
     drop(other);
     let (mut received, mut end) = (0, None);
     while received < filled || end.is_none() {
@@ -179,6 +180,24 @@ fn ends_behind_windows_that_are_used_up_are_told_after_a_jam() {
         };
         assert_eq!((closed(&op, op.u32_at(0)), received[op.u32_at(0) as usize]), ((0, 0), WINDOW));
     }
+}
+
+#[test]
+fn a_client_who_is_not_read_is_lost_with_its_reset() {
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    let (_takes_nothing, mut other) = (connect(&mut ws, 1), connect(&mut ws, 2));
+    // Until nobody takes more: as much waits for the peer as may.
+    ws.stream().set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    let message = tcp_send(1, &vec![7; 1 << 20]);
+    while ws.try_send(&message) {}
+    socket2::SockRef::from(ws.stream()).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(ws);
+    // Before the peer that takes nothing is given up, after 5 s, and the client is read again.
+    other.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+    let end = other.read(&mut [0]);
+    let is_reset = end.as_ref().is_err_and(|error| error.kind() == ErrorKind::ConnectionReset);
+    assert!(is_reset || matches!(end, Ok(0)), "{end:?}");
 }
 
 #[test]

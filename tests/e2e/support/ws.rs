@@ -85,6 +85,11 @@ impl Ws {
         Ws::open(Http::connect(port), request).unwrap_or_else(|response| panic!("refused: {response:?}"))
     }
 
+    /// The connection itself.
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.socket.get_ref().stream
+    }
+
     pub(crate) fn send(&mut self, op: &Op) {
         self.send_message(Message::binary(op.bytes()));
     }
