@@ -141,9 +141,10 @@ impl Engine {
         self.slots.get(id).is_some_and(|conn| conn.minds_arrivals(&self.state))
     }
 
-    /// Whether this connection is a TCP socket of an `/io` connection.
-    pub fn is_peer(&self, id: ConnId) -> bool {
-        matches!(self.slots.get(id), Some(Conn::Tcp(_)))
+    /// Whether this is an `/io` connection or a TCP socket of one: what comes there need not be a request that is waited
+    /// for.
+    pub fn is_stream(&self, id: ConnId) -> bool {
+        matches!(self.slots.get(id), Some(Conn::Tcp(_) | Conn::WebSocket(_)))
     }
 
     /// The kernel put `n` bytes (at least one) into the place it was last given.

@@ -370,7 +370,7 @@ pub const POLL_EVENTS_MAX: usize = 1024;
 /// How long nobody is accepted after the system was short of descriptors or memory, unless a connection closes, in
 /// milliseconds: others may have caused it.
 pub const ACCEPT_STARVED_MS: u64 = 100;
-/// Bytes of one peer that the kernel gathers before they are read, once they come fast but fewer at a time.
+/// Bytes of one peer or client that the kernel gathers before they are read, once they come fast but fewer at a time.
 pub const GATHER_READ_BYTES: usize = RECV_BYTES_MAX;
 /// Bytes in [`GATHER_WAIT_MS`] from which a peer is fast: so many that they are gathered in half of that time.
 pub const GATHER_PACE_BYTES_MIN: u64 = 2 * GATHER_READ_BYTES as u64;

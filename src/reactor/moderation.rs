@@ -1,6 +1,6 @@
 //! Interrupt moderation: fewer wake-ups by those who send fast. Whoever is not read at present is not listened to
-//! either, since to hear of more bytes would change nothing; and a peer whose bytes come fast but few at a time, and
-//! not for the asking, has them gathered by the kernel. Decides only when the loop looks, never what it reads: that
+//! either, since to hear of more bytes would change nothing; and a peer or a client whose bytes come fast but few at a
+//! time, and not for the asking, has them gathered by the kernel. Decides only when the loop looks, never what it reads: that
 //! goes in turns as ever.
 
 use super::sources::{Source, Sources};
@@ -14,7 +14,7 @@ use crate::platform::low_water;
 use crate::time::Time;
 use mio::Registry;
 
-/// How fast the bytes of one peer come.
+/// How fast the bytes of one peer or client come.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
     /// Turns that brought bytes, and how many, since then.
@@ -127,7 +127,7 @@ impl Moderation {
             self.gathering.retain(|other| *other != id);
             set_low_water(source, 1);
         }
-        if used.received() > 0 && engine.is_peer(id) && source.pace.brought(now, used.received()) {
+        if used.received() > 0 && engine.is_stream(id) && source.pace.brought(now, used.received()) {
             set_low_water(source, GATHER_READ_BYTES);
             self.gathering.push(id);
             self.look_at = self.look_at.min(source.pace.late_at());

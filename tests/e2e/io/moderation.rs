@@ -231,3 +231,35 @@ fn a_client_who_is_not_read_goes_on_once_its_peer_takes_bytes() {
     peer.read_exact(&mut taken[..5]).unwrap();
     assert_eq!(&taken[..5], b"again");
 }
+
+#[test]
+fn the_last_bytes_of_a_fast_client_go_though_nothing_follows_them() {
+    let daemon = Daemon::start(&[]);
+    let mut ws = open(&daemon);
+    let mut peer = connect(&mut ws, 1);
+    peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    // A frame that is masked with zeros, made once: as fast as it goes.
+    let frame = |data: &[u8]| {
+        let message = tcp_send(1, data).bytes();
+        [&[0x82, 0xFE][..], &(message.len() as u16).to_be_bytes(), &[0; 4], &message].concat()
+    };
+    let data = pattern(16 << 10);
+    for rest in [200, 12_345, 60_000] {
+        let mut sent = frame(&data).repeat(2048);
+        sent.extend(frame(&vec![9; rest]));
+        let mut client = ws.stream().try_clone().unwrap();
+        let writer = thread::spawn(move || client.write_all(&sent).unwrap());
+        let mut received = vec![0; 2048 * data.len() + rest];
+        peer.read_exact(&mut received).unwrap();
+        let (fast, last) = received.split_at(2048 * data.len());
+        assert!(fast.chunks(data.len()).all(|piece| piece == data) && last.iter().all(|byte| *byte == 9));
+        writer.join().unwrap();
+        // And who waits for an answer gets it.
+        for n in 0..100 {
+            ws.send(&tcp_send(1, &[n; 50]));
+            peer.read_exact(&mut [0; 50]).unwrap();
+            peer.write_all(&[n; 50]).unwrap();
+            assert_eq!(receive(&mut ws, 1, 50), [n; 50]);
+        }
+    }
+}
