@@ -105,29 +105,32 @@ fn a_reset_by_a_peer_who_is_not_read_is_told() {
 fn the_last_bytes_of_a_fast_peer_come_though_nothing_follows_them() {
     let daemon = Daemon::start(&[]);
     let mut ws = open(&daemon);
-    let mut peer = connect(&mut ws, 1);
-    peer.set_nodelay(true).unwrap();
     let data = pattern(16 << 10);
-    for rest in [1, 12_345, 100_000] {
+    let mut done = Vec::new();
+    for (id, rest) in [(1, 1), (2, 12_345), (3, 100_000)] {
+        // Another one each time, that was never sent anything: who was is read at once.
+        let mut peer = connect(&mut ws, id);
+        peer.set_nodelay(true).unwrap();
         // In a thread of its own, as fast as it goes, and then silent: what is held back now would be missed here.
-        let (all, writer) = (1024 * data.len() + rest, {
+        let (all, writer) = (4096 * data.len() + rest, {
             let (mut peer, data) = (peer.try_clone().unwrap(), data.clone());
             thread::spawn(move || {
-                (0..1024).for_each(|_| peer.write_all(&data).unwrap());
+                (0..4096).for_each(|_| peer.write_all(&data).unwrap());
                 peer.write_all(&vec![9; rest]).unwrap();
             })
         });
-        let received = receive(&mut ws, 1, all);
+        let received = receive(&mut ws, id, all);
         let (fast, last) = received.split_at(all - rest);
         assert!(fast.chunks(data.len()).all(|piece| piece == data) && last.iter().all(|byte| *byte == 9));
         writer.join().unwrap();
         // And who asks and answers by turns is answered.
         for n in 0..100 {
             peer.write_all(&[n; 50]).unwrap();
-            assert_eq!(receive(&mut ws, 1, 50), [n; 50]);
-            ws.send(&tcp_send(1, &[n; 50]));
+            assert_eq!(receive(&mut ws, id, 50), [n; 50]);
+            ws.send(&tcp_send(id, &[n; 50]));
             peer.read_exact(&mut [0; 50]).unwrap();
         }
+        done.push(peer);
     }
 }
 
