@@ -128,18 +128,22 @@ impl Moderation {
             set_low_water(source, 1);
         }
         if used.received() > 0 && engine.is_stream(id) && source.pace.brought(now, used.received()) {
-            set_low_water(source, GATHER_READ_BYTES);
+            if !set_low_water(source, GATHER_READ_BYTES) {
+                return source.pace.end(now, true);
+            }
             self.gathering.push(id);
             self.look_at = self.look_at.min(source.pace.late_at());
         }
     }
 }
 
-/// Where it can't be set, each read brings what there is.
-fn set_low_water(source: &Source, bytes: usize) {
-    if let Err(error) = low_water::set(&source.stream.0, bytes) {
+/// Returns whether it could be set; where not, each read brings what there is, and nobody is to wait for more.
+fn set_low_water(source: &Source, bytes: usize) -> bool {
+    let set = low_water::set(&source.stream.0, bytes);
+    if let Err(error) = &set {
         log::trace!("low-water mark: {error}");
     }
+    set.is_ok()
 }
 
 #[cfg(test)]
